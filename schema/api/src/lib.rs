@@ -1,1 +1,35 @@
-//! (to be written)
+//! The kinds of the API group `ark.mckinsey.com`: types, schemas, defaulting and
+//! validation. Everything here is pure; what must be looked up is passed in.
+
+pub mod a2a_server;
+pub mod a2a_task;
+pub mod agent;
+pub mod ark_config;
+mod crds;
+pub mod execution_engine;
+pub mod kinds;
+pub mod mcp_server;
+pub mod memory;
+pub mod model;
+pub mod query;
+mod schema;
+pub mod shared;
+pub mod team;
+pub mod tool;
+
+pub use a2a_server::*;
+pub use a2a_task::*;
+pub use agent::*;
+pub use ark_config::*;
+pub use crds::crds;
+pub use execution_engine::*;
+pub use mcp_server::*;
+pub use memory::*;
+pub use model::*;
+pub use query::*;
+pub use shared::*;
+pub use team::*;
+pub use tool::*;
+
+/// The API group of all kinds.
+pub const GROUP: &str = "ark.mckinsey.com";
