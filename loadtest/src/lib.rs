@@ -1,1 +1,3 @@
-//! (to be written)
+//! What puts load on Ark and what stands in for the outside world while it runs.
+
+pub mod provider;

@@ -1,0 +1,178 @@
+//! The fake provider: an OpenAI-compatible chat server over real HTTP whose every answer follows
+//! from its seed and the request, which fails on demand, and which logs each request it got.
+//!
+//! A request is read, scripted, possibly spoilt by a fault, played out as a
+//! body, and ends as one line of the log.
+
+mod admin;
+mod arguments;
+mod chat;
+mod faults;
+mod log;
+mod playback;
+mod request;
+mod script;
+mod tools;
+mod wire;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use log::{Line, Status, read_log};
+pub use request::prompt_hash;
+pub use script::answer;
+
+/// Connections that may wait to be accepted: a drain opens thousands at once.
+const BACKLOG: u32 = 4096;
+
+/// The largest request body taken, in bytes; long conversations pass axum's default of 2 MB.
+const MAX_BODY: usize = 64 << 20;
+
+/// What a fake provider is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+    /// Answers, tool calls and their ids follow from this and the request alone.
+    pub seed: u64,
+    /// How long a chat request takes from its arrival to the end of its answer.
+    pub latency: Duration,
+    /// The file that one JSON line per request is appended to; none keeps no log.
+    pub log: Option<PathBuf>,
+}
+
+/// A running fake provider; it ends with [`Running::stop`], or at once when dropped.
+#[must_use = "the provider stops when this is dropped"]
+#[derive(Debug)]
+pub struct Running {
+    /// The address that it listens on.
+    pub addr: SocketAddr,
+    shutdown: DropGuard,
+    server: JoinHandle<()>,
+}
+
+impl Running {
+    /// The base URL for OpenAI clients, such as `http://127.0.0.1:8080/v1`.
+    pub fn url(&self) -> String {
+        format!("http://{}/v1", self.addr)
+    }
+
+    /// Cuts what is still being answered, closes every connection and waits until that is done.
+    pub async fn stop(self) {
+        drop(self.shutdown);
+        if let Err(error) = self.server.await {
+            tracing::error!(%error, "the fake provider's server task failed");
+        }
+    }
+}
+
+/// Starts the fake provider on the calling runtime and returns once it listens.
+///
+/// # Errors
+/// When the port is taken or the log file cannot be opened for appending.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let log = log::Log::open(config.log.as_deref())?;
+    let listener = listen(config.port)?;
+    let addr = listener.local_addr()?;
+    let shutdown = CancellationToken::new();
+    let provider = Arc::new(Provider {
+        seed: config.seed,
+        latency_ms: AtomicU64::new(millis(config.latency)),
+        faults: faults::Faults::default(),
+        log: Arc::new(log),
+        shutdown: shutdown.clone(),
+    });
+    // Without TCP_NODELAY the small chunks of a stream wait for the client's delayed acknowledgement.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a client left before its connection was set up");
+        }
+    });
+    let serve = axum::serve(listener, router(provider))
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let server = tokio::spawn(async move {
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the fake provider stopped serving");
+        }
+    });
+    Ok(Running {
+        addr,
+        shutdown: shutdown.drop_guard(),
+        server,
+    })
+}
+
+/// What every handler shares.
+struct Provider {
+    seed: u64,
+    latency_ms: AtomicU64,
+    faults: faults::Faults,
+    log: Arc<log::Log>,
+    shutdown: CancellationToken,
+}
+
+impl Provider {
+    fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
+    }
+
+    fn set_latency(&self, latency: Duration) {
+        self.latency_ms.store(millis(latency), Ordering::Relaxed);
+    }
+
+    /// Waits until `due`; `false` means that the provider is being stopped.
+    async fn wait_until(&self, due: Instant) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep_until(due) => true,
+            () = self.shutdown.cancelled() => false,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket
+        .bind(addr)
+        .with_context(|| format!("the fake provider cannot listen on {addr}"))?;
+    Ok(socket.listen(BACKLOG)?)
+}
+
+/// OpenAI's paths with and without `/v1`, Azure's by deployment and in its `v1` form.
+fn router(provider: Arc<Provider>) -> Router {
+    let api = Router::new()
+        .route("/chat/completions", post(chat::complete))
+        .route("/models", get(chat::models));
+    let azure = Router::new().route(
+        "/openai/deployments/{deployment}/chat/completions",
+        post(chat::complete_deployment),
+    );
+    Router::new()
+        .nest("/v1", api.clone().merge(azure.clone()))
+        .nest("/openai/v1", api.clone())
+        .merge(api)
+        .merge(azure)
+        .merge(admin::router())
+        .nest("/tools", tools::router())
+        .fallback(wire::unknown_path)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(provider)
+}
