@@ -27,7 +27,7 @@ use crate::shared::{Condition, ObjectReference};
 pub struct A2ATaskSpec {
     /// Server to poll; absent for a decision by a human.
     #[serde(rename = "a2aServerRef", skip_serializing_if = "Option::is_none")]
-    pub a2a_server_ref: Option<ObjectReference>,
+    pub a2a_server_ref: Option<A2ATaskServerReference>,
     /// Agent that works on the task.
     pub agent_ref: A2ATaskAgentReference,
     /// Context of the exchange.
@@ -71,6 +71,20 @@ pub struct A2ATaskAgentReference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Namespace of the agent; the task's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// The server of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(!default)]
+pub struct A2ATaskServerReference {
+    /// Name of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub name: Option<String>,
+    /// Namespace of the server; the task's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }

@@ -104,7 +104,7 @@ pub struct MCPServerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolved_address: Option<String>,
     /// Number of tools that the server offers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "integer")]
     pub tool_count: Option<i64>,
 }

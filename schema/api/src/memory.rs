@@ -37,7 +37,6 @@ pub struct MemorySpec {
 pub struct MemoryStatus {
     /// URL that the store was last found under.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("nullable" = true))]
     pub last_resolved_address: Option<String>,
     /// Details for a human.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -177,7 +177,7 @@ pub struct BedrockConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<ValueSource>,
     /// Bound of the answer's length.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "max_tokens")]
     pub max_tokens: Option<i64>,
     /// ARN of the model.

@@ -34,7 +34,7 @@ pub struct TeamSpec {
     #[schemars(extend("default" = false))]
     pub loops: Option<bool>,
     /// Bound of the number of turns.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "integer")]
     pub max_turns: Option<i64>,
     /// The members in order, all in the team's namespace.
