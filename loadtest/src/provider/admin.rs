@@ -1,4 +1,4 @@
-//! Changing a running provider: its latency, and faults for the next requests.
+//! Changing a running provider, its latency and faults for the next requests, and asking how busy it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ pub(super) fn router() -> Router<Arc<Provider>> {
     Router::new()
         .route("/admin/faults", get(pending).post(set_fault).delete(clear))
         .route("/admin/latency", post(set_latency))
+        .route("/admin/requests", get(requests))
 }
 
 /// A fault for the next `count` requests: by `status`, or by the name that inputs use.
@@ -70,4 +71,9 @@ async fn set_latency(
 ) -> Json<Latency> {
     provider.set_latency(Duration::from_millis(latency.ms));
     Json(latency)
+}
+
+async fn requests(State(provider): State<Arc<Provider>>) -> Response {
+    let (in_flight, ended) = provider.log.counts();
+    Json(json!({"in_flight": in_flight, "ended": ended})).into_response()
 }

@@ -63,7 +63,7 @@ async fn respond(
     };
     entry.line.model.clone_from(&request.model);
     entry.line.prompt_hash.clone_from(&request.prompt_hash);
-    let fault = provider.faults.take(&request.input(), &request.prompt_hash);
+    let fault = provider.faults.take(&request);
     entry.line.fault = fault.map(Fault::name);
     match fault {
         None => answer(provider, &request, entry, arrived, Ending::Complete).await,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
 
-use super::request::word;
+use super::request::{Request, word};
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Faults {
     }
 
     /// The fault that this request meets, counted as having happened.
-    pub(super) fn take(&self, input: &str, prompt_hash: &str) -> Option<Fault> {
+    pub(super) fn take(&self, request: &Request) -> Option<Fault> {
         let mut state = self.state();
         if let Some((fault, count)) = state.next.front_mut() {
             let fault = *fault;
@@ -114,15 +114,19 @@ impl Faults {
             }
             return Some(fault);
         }
-        let (fault, limit) = asked_for(input)?;
-        if let Some(limit) = limit {
-            let failed = state.failed.entry(prompt_hash.to_owned()).or_default();
+        let asked = asked_for(&request.input())?;
+        if asked.turn.is_some_and(|turn| turn != request.turn()) {
+            return None;
+        }
+        if let Some(limit) = asked.limit {
+            let failed = state.failed.entry(request.prompt_hash.clone());
+            let failed = failed.or_default();
             if *failed >= limit {
                 return None;
             }
             *failed += 1;
         }
-        Some(fault)
+        Some(asked.fault)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -130,27 +134,61 @@ impl Faults {
     }
 }
 
-/// The fault that an input asks for, and for how many requests with the same prompt (all, if none).
-fn asked_for(input: &str) -> Option<(Fault, Option<u64>)> {
+/// A fault that an input asks for; without turn or limit it meets every request of the conversation.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    fault: Fault,
+    turn: Option<usize>,
+    limit: Option<u64>,
+}
+
+/// Reads `fault=KIND@TURN*LIMIT`; what does not parse asks for nothing.
+fn asked_for(input: &str) -> Option<Asked> {
     let asked = word(input, "fault")?;
     let retry_after = word(input, "retry-after").and_then(|seconds| seconds.parse().ok());
-    let (name, limit) = match asked.split_once('*') {
-        Some((name, limit)) => (name, Some(limit.parse().ok()?)),
+    let (asked, limit) = match asked.split_once('*') {
+        Some((asked, limit)) => (asked, Some(limit.parse().ok()?)),
         None => (asked, None),
     };
-    Some((Fault::named(name, retry_after)?, limit))
+    let (name, turn) = match asked.split_once('@') {
+        Some((name, turn)) => (name, Some(turn.parse().ok()?)),
+        None => (asked, None),
+    };
+    let fault = Fault::named(name, retry_after)?;
+    Some(Asked { fault, turn, limit })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn request(input: &str, replies: usize) -> Request {
+        let mut messages = vec![json!({"role": "user", "content": input})];
+        messages.resize(1 + replies, json!({"role": "assistant", "content": ""}));
+        let body = json!({"model": "m", "messages": messages}).to_string();
+        Request::parse(body.as_bytes(), None).unwrap()
+    }
 
     #[test]
     fn a_limited_fault_counts_per_prompt() {
         let faults = Faults::default();
-        let fails = |prompt| faults.take("fault=500*2", prompt).is_some();
-        assert_eq!([fails("a"), fails("a"), fails("a")], [true, true, false]);
-        assert!(fails("b"));
+        let fails = |input| faults.take(&request(input, 0)).is_some();
+        let input = "a fault=500*2";
+        assert_eq!(
+            [fails(input), fails(input), fails(input)],
+            [true, true, false]
+        );
+        assert!(fails("b fault=500*2"));
+    }
+
+    #[test]
+    fn a_fault_may_wait_for_its_turn() {
+        let faults = Faults::default();
+        let fails = |replies| faults.take(&request("fault=hang@2*1", replies));
+        let taken = [fails(0), fails(1), fails(1), fails(2)];
+        assert_eq!(taken, [None, Some(Fault::Hang), None, None]);
     }
 
     #[test]
@@ -158,17 +196,15 @@ mod tests {
         let faults = Faults::default();
         faults.set(Fault::Hang, 1);
         faults.set(Fault::Cut, 1);
-        let taken: Vec<_> = (0..3).map(|_| faults.take("fault=quota", "a")).collect();
-        assert_eq!(
-            taken,
-            [Some(Fault::Hang), Some(Fault::Cut), Some(Fault::Quota)]
-        );
+        let taken = [0; 3].map(|_| faults.take(&request("fault=quota", 0)));
+        let expected = [Fault::Hang, Fault::Cut, Fault::Quota];
+        assert_eq!(taken, expected.map(Some));
     }
 
     #[test]
     fn a_rate_limit_always_says_when_to_retry() {
-        let seconds = |input| match asked_for(input) {
-            Some((Fault::Status { retry_after, .. }, _)) => retry_after,
+        let seconds = |input| match asked_for(input).unwrap().fault {
+            Fault::Status { retry_after, .. } => retry_after,
             other => panic!("{other:?}"),
         };
         assert_eq!(seconds("fault=429"), Some(1));

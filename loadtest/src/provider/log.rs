@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
@@ -61,9 +62,11 @@ pub fn read_log(path: &Path) -> anyhow::Result<Vec<Line>> {
         .collect()
 }
 
-/// The file behind the log, if one is kept.
+/// The file behind the log, if one is kept, and the counts of its entries.
 pub(super) struct Log {
     file: Option<Mutex<File>>,
+    begun: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl Log {
@@ -74,13 +77,18 @@ impl Log {
             file.with_context(|| format!("cannot open the request log {}", path.display()))
         };
         let file = path.map(open).transpose()?.map(Mutex::new);
-        Ok(Self { file })
+        Ok(Self {
+            file,
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        })
     }
 
     /// Begins the entry of a request; it is written once, as aborted unless it is finished.
     pub(super) fn begin(self: &Arc<Self>, headers: &HeaderMap) -> Entry {
         let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let now = Utc::now();
+        self.begun.fetch_add(1, Ordering::SeqCst);
         Entry {
             log: Arc::clone(self),
             written: false,
@@ -96,6 +104,12 @@ impl Log {
                 fault: None,
             },
         }
+    }
+
+    /// How many requests have begun and not ended, and how many have ended.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let ended = self.ended.load(Ordering::SeqCst);
+        (self.begun.load(Ordering::SeqCst) - ended, ended)
     }
 
     fn append(&self, line: &Line) {
@@ -136,6 +150,7 @@ impl Entry {
         self.line.status = status;
         self.line.end = Utc::now();
         self.log.append(&self.line);
+        self.log.ended.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -1,8 +1,21 @@
 //! The fake provider: an OpenAI-compatible chat server over real HTTP whose every answer follows
 //! from its seed and the request, which fails on demand, and which logs each request it got.
 //!
-//! A request is read, scripted, possibly spoilt by a fault, played out as a
-//! body, and ends as one line of the log.
+//! A request is read, scripted, possibly spoilt by a fault, played out as a body, and ends as one
+//! line of the log. Words anywhere in the latest user message steer it:
+//!
+//! | word | effect |
+//! |---|---|
+//! | `turns=N` | the first offered tool is called in every turn before the Nth, which answers |
+//! | `calls=M` | each of those turns makes M parallel calls |
+//! | `fault=KIND` | every request fails; KIND is a status from 400 to 599, or `quota`, `hang`, `stall`, `cut`, `garbage`, `error` |
+//! | `fault=KIND@T` | only the requests of turn T fail |
+//! | `fault=KIND*K` | only the first K requests with the same messages fail |
+//! | `retry-after=S` | the seconds that an error status announces; a 429 says 1 without it |
+//!
+//! `POST /admin/faults {"status":429,"count":3,"retry_after":1}` (or `"fault":"hang"`) fails the next
+//! requests whatever they say, `DELETE` takes that back; `POST /admin/latency {"ms":1000}` sets the
+//! latency; `GET /admin/requests` tells how many requests are in flight and how many have ended.
 
 mod admin;
 mod arguments;
@@ -26,6 +39,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -40,6 +54,9 @@ const BACKLOG: u32 = 4096;
 
 /// The largest request body taken, in bytes; long conversations pass axum's default of 2 MB.
 const MAX_BODY: usize = 64 << 20;
+
+/// How long a stop waits for clients to take the end of their answers.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a fake provider is started with.
 #[derive(Clone, Debug, Default)]
@@ -70,20 +87,25 @@ impl Running {
         format!("http://{}/v1", self.addr)
     }
 
-    /// Cuts what is still being answered, closes every connection and waits until that is done.
+    /// Cuts what is still being answered, closes every connection and waits until that is done, at most 5 s.
     pub async fn stop(self) {
         drop(self.shutdown);
-        if let Err(error) = self.server.await {
-            tracing::error!(%error, "the fake provider's server task failed");
+        match tokio::time::timeout(STOP_LIMIT, self.server).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the fake provider's server task failed"),
+            Err(_) => tracing::warn!("a client of the fake provider does not read its answer"),
         }
     }
 }
 
 /// Starts the fake provider on the calling runtime and returns once it listens.
 ///
+/// Raises the process's soft limit of open files to the hard one: each hanging request holds one.
+///
 /// # Errors
 /// When the port is taken or the log file cannot be opened for appending.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
+    raise_open_files();
     let log = log::Log::open(config.log.as_deref())?;
     let listener = listen(config.port)?;
     let addr = listener.local_addr()?;
@@ -154,6 +176,14 @@ fn listen(port: u16) -> anyhow::Result<TcpListener> {
         .bind(addr)
         .with_context(|| format!("the fake provider cannot listen on {addr}"))?;
     Ok(socket.listen(BACKLOG)?)
+}
+
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// OpenAI's paths with and without `/v1`, Azure's by deployment and in its `v1` form.

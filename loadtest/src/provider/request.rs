@@ -108,7 +108,7 @@ fn offered_tools(body: &Value) -> Vec<Tool> {
 /// The value of the word `name=value` in an input, if it is there.
 pub(super) fn word<'a>(input: &'a str, name: &str) -> Option<&'a str> {
     input
-        .split(|c: char| !(c.is_ascii_alphanumeric() || "=*-_".contains(c)))
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "=*@-_".contains(c)))
         .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 

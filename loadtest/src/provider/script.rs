@@ -42,8 +42,7 @@ pub(super) struct Usage {
 ///
 /// It follows from the seed and the text of the last user message alone, so that whoever knows a
 /// Query's input can tell its answer; neither the model's name nor earlier messages change it.
-/// Words in that message ask for more: `turns=N` and `calls=M` for tool calls before the answer,
-/// `fault=KIND` or `fault=KIND*K` for failures.
+/// Only a request for structured output is answered otherwise, by what its schema asks for.
 pub fn answer(seed: u64, _model: &str, messages: &Value) -> String {
     let input = last_user(messages).map_or_else(String::new, |(_, text)| text);
     let fingerprint = hex::encode(&digest(&["answer", &seed.to_string(), &input])[..8]);
