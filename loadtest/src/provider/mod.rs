@@ -55,6 +55,9 @@ const BACKLOG: u32 = 4096;
 /// The largest request body taken, in bytes; long conversations pass axum's default of 2 MB.
 const MAX_BODY: usize = 64 << 20;
 
+/// Longer latencies count as this one, so that the end of an answer is a time that the clock can hold.
+const MAX_LATENCY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long a stop waits for clients to take the end of their answers.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -65,7 +68,7 @@ pub struct Config {
     pub port: u16,
     /// Answers, tool calls and their ids follow from this and the request alone.
     pub seed: u64,
-    /// How long a chat request takes from its arrival to the end of its answer.
+    /// How long a chat request takes from its arrival to the end of its answer, in whole milliseconds, at most a day.
     pub latency: Duration,
     /// The file that one JSON line per request is appended to; none keeps no log.
     pub log: Option<PathBuf>,
@@ -164,8 +167,9 @@ impl Provider {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn millis(latency: Duration) -> u64 {
+    let millis = latency.min(MAX_LATENCY).as_millis();
+    u64::try_from(millis).expect("a day has fewer milliseconds")
 }
 
 fn listen(port: u16) -> anyhow::Result<TcpListener> {
@@ -182,7 +186,7 @@ fn raise_open_files() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 

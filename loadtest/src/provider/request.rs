@@ -30,7 +30,7 @@ impl Request {
             format!("We could not parse the JSON body of your request: {error}")
         })?;
         let messages = body["messages"].take();
-        if !messages.as_array().is_some_and(|list| !list.is_empty()) {
+        if messages.as_array().is_none_or(Vec::is_empty) {
             return Err("'messages' must be an array of at least one message.".to_owned());
         }
         let model = deployment.or_else(|| body["model"].as_str().map(str::to_owned));
