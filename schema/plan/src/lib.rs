@@ -3,8 +3,12 @@
 
 mod outcome;
 mod plan;
+pub mod resolve;
+pub mod status;
+pub mod template;
 
 pub use outcome::{Class, Outcome, Phase, Usage};
 pub use plan::{
-    AgentPlan, FORMAT, Input, Limits, ModelPlan, Parameter, Plan, Source, Target, ToolCall, ToolPlan, hash, scope,
+    AgentPlan, FORMAT, Input, Limits, ModelPlan, Parameter, Plan, Source, Target, ToolCall,
+    ToolPlan, hash, scope,
 };

@@ -95,7 +95,11 @@ impl Class {
     pub fn is_retryable(self) -> bool {
         matches!(
             self,
-            Class::Capacity | Class::Transport | Class::Ambiguous | Class::BadReply | Class::Unresponsive
+            Class::Capacity
+                | Class::Transport
+                | Class::Ambiguous
+                | Class::BadReply
+                | Class::Unresponsive
         )
     }
 }

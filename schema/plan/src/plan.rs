@@ -1,5 +1,7 @@
 //! What a Query resolves to: everything an execution needs, frozen, shared by all Queries with the same target.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -160,7 +162,7 @@ pub struct Parameter {
 
 /// Where a value comes from. ConfigMap values and Service addresses are frozen as literals when planning; a Secret
 /// stays a reference until the worker needs it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
     /// The value itself.
@@ -178,8 +180,23 @@ pub enum Source {
     QueryParameter(String),
 }
 
+// A literal may be a credential that somebody wrote into a Model.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Literal(_) => f.write_str("Literal(REDACTED)"),
+            Source::Secret {
+                namespace,
+                name,
+                key,
+            } => write!(f, "Secret({namespace}/{name}, {key})"),
+            Source::QueryParameter(name) => write!(f, "QueryParameter({name})"),
+        }
+    }
+}
+
 /// What belongs to one execution only: the Query's own text and values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     /// `agent`, `model` or `tool`: the target as the Query's status names it.
@@ -197,6 +214,9 @@ pub struct Input {
     /// `spec.conversationId`, echoed in the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_id: Option<String>,
+    /// What the user should know from planning; the status shows it beside the outcome's own warnings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The content hash by which plans are stored: SHA-256 over the format and the JSON text.
