@@ -3,6 +3,7 @@
 
 pub mod a2a_server;
 pub mod a2a_task;
+pub mod admission;
 pub mod agent;
 pub mod annotations;
 pub mod ark_config;
