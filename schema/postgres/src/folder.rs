@@ -80,6 +80,11 @@ impl Folder {
         Lock(self.root.join(".postgres-owner.lock"))
     }
 
+    /// The lock shared by all who use the running server without owning it.
+    pub(crate) fn users_lock(&self) -> Lock {
+        Lock(self.root.join(".postgres-users.lock"))
+    }
+
     /// Whether the folder lies where files are not meant to last.
     pub(crate) fn is_temporary(&self) -> bool {
         let places = [
@@ -113,6 +118,7 @@ fn is_empty_or_missing(path: &Path) -> bool {
 }
 
 /// A lock file; the lock goes with the returned `File`, also when its process is killed.
+#[derive(Debug)]
 pub(crate) struct Lock(pub(crate) PathBuf);
 
 impl Lock {
@@ -129,7 +135,17 @@ impl Lock {
     /// The lock, if nobody holds it.
     pub(crate) fn try_take(&self) -> Result<Option<File>, Error> {
         let file = self.file()?;
-        match file.try_lock() {
+        self.outcome(file.try_lock(), file)
+    }
+
+    /// A share in the lock, if nobody holds it alone.
+    pub(crate) fn try_share(&self) -> Result<Option<File>, Error> {
+        let file = self.file()?;
+        self.outcome(file.try_lock_shared(), file)
+    }
+
+    fn outcome(&self, locked: Result<(), TryLockError>, file: File) -> Result<Option<File>, Error> {
+        match locked {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.0)(error)),

@@ -15,12 +15,14 @@
 //!
 //! A server belongs to the process that started it: [`Server::stop`], or dropping the [`Server`],
 //! shuts it down. A server adopted while its owner lives is left alone. When an owner dies without
-//! stopping its server (`kill -9`), the server goes on, so that nothing is lost, until
+//! stopping its server (`kill -9`, or a `static`), the server goes on, so that nothing is lost,
+//! until
 //!
-//! * the next start on the same folder, which adopts it and becomes its owner, or
+//! * the next start on the same folder, which adopts it and becomes its owner (but leaves it to
+//!   those who had adopted it before), or
 //! * for a folder below the system's temporary folder, which nobody will open again: any later
-//!   start by the same user, which shuts it down; or the removal of the folder, which Postgres
-//!   itself notices within a minute.
+//!   start by the same user, which shuts it down unless somebody still uses it; or the removal of
+//!   the folder, which Postgres itself notices within a minute.
 //!
 //! # As root
 //!

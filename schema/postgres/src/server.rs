@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use crate::account::Account;
-use crate::folder::Folder;
+use crate::folder::{Folder, Lock};
 use crate::launch::{Launch, Launched};
 use crate::postmaster::{self, Postmaster};
 use crate::programs;
@@ -25,10 +25,12 @@ pub struct Server {
 enum Ownership {
     /// We, who started it; the thread that waits for it keeps the owner lock.
     Started(Launched),
-    /// We, because its owner had died: the owner lock is ours now.
-    Inherited(File),
-    /// Another process, or nobody any more.
-    NotOurs,
+    /// We, because its owner had died: the owner lock is ours now. Others may have come before us.
+    Inherited { owner: File, users: Lock },
+    /// Another process; our share in the users' lock says that we need the server.
+    NotOurs { _using: Option<File> },
+    /// Nobody any more.
+    Ended,
 }
 
 impl Server {
@@ -53,8 +55,13 @@ impl Server {
     fn adopt(folder: &Folder, postmaster: Postmaster) -> Result<Server, Error> {
         tracing::info!(pid = postmaster.pid, folder = %folder.cluster().display(), "using the Postgres server that runs here");
         let ownership = match folder.owner_lock().try_take()? {
-            Some(owner) if socket::is_ours(&postmaster.socket_dir) => Ownership::Inherited(owner),
-            _ => Ownership::NotOurs,
+            Some(owner) if socket::is_ours(&postmaster.socket_dir) => Ownership::Inherited {
+                owner,
+                users: folder.users_lock(),
+            },
+            _ => Ownership::NotOurs {
+                _using: folder.users_lock().try_share()?,
+            },
         };
         Ok(Server {
             url: socket::url(&postmaster.socket_dir, postmaster.port),
@@ -127,15 +134,22 @@ impl Server {
     }
 
     fn end(&mut self) -> Result<(), Error> {
-        match std::mem::replace(&mut self.ownership, Ownership::NotOurs) {
+        match std::mem::replace(&mut self.ownership, Ownership::Ended) {
             Ownership::Started(launched) => launched.end(self.postmaster.pid),
-            Ownership::Inherited(owner) => {
+            Ownership::Inherited { owner, users } => {
+                let Some(_alone) = users.try_take()? else {
+                    tracing::info!(
+                        pid = self.postmaster.pid,
+                        "leaving Postgres to its other users"
+                    );
+                    return Ok(());
+                };
                 postmaster::shut_down(self.postmaster.pid)?;
                 socket::remove(&self.postmaster.socket_dir);
                 drop(owner);
                 Ok(())
             }
-            Ownership::NotOurs => Ok(()),
+            Ownership::NotOurs { .. } | Ownership::Ended => Ok(()),
         }
     }
 }

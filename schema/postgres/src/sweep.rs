@@ -9,7 +9,7 @@ use crate::postmaster::{self, Postmaster};
 use crate::{Error, socket};
 
 /// Looks through the socket folders of this user's servers, ends those on temporary folders that
-/// nobody owns any more, and removes what dead servers left.
+/// nobody owns or uses any more, and removes what dead servers left.
 pub(crate) async fn abandoned_servers(account: &Account) {
     for place in socket::places() {
         for entry in fs::read_dir(place).into_iter().flatten().flatten() {
@@ -38,9 +38,10 @@ async fn abandoned_server(socket_dir: &Path) -> Result<(), Error> {
         return Ok(());
     };
     // In the order of a start, so that neither sees half of the other's work.
-    let (Some(_starting), Some(_owner)) = (
+    let (Some(_starting), Some(_owner), Some(_users)) = (
         folder.start_lock().try_take()?,
         folder.owner_lock().try_take()?,
+        folder.users_lock().try_take()?,
     ) else {
         return Ok(());
     };

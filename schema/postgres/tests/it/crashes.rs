@@ -26,37 +26,53 @@ async fn owner_process() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-/// Starts a server in another process and kills that process; the server's pid and URL.
-fn orphan(folder: &Path) -> (i32, String) {
-    let mut owner = spawn_owner(folder);
-    let out = BufReader::new(owner.stdout.take().unwrap());
-    // The test harness may print the test's name on the same line before.
-    let line = out
-        .lines()
-        .map(Result::unwrap)
-        .find(|line| line.contains("started "))
-        .expect("the owner says what it started");
-    owner.kill().unwrap();
-    owner.wait().unwrap();
-    let (_, found) = line.split_once("started ").unwrap();
-    let (pid, url) = found.split_once(' ').unwrap();
-    (pid.parse().unwrap(), url.to_owned())
+/// Another process with a server of its own.
+struct Owner {
+    process: Child,
+    pid: i32,
+    url: String,
 }
 
-fn spawn_owner(folder: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crashes::owner_process", "--nocapture"])
-        .env(OWNED, folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+impl Owner {
+    fn start(folder: &Path) -> Owner {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crashes::owner_process", "--nocapture"])
+            .env(OWNED, folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(process.stdout.take().unwrap());
+        // The test harness may print the test's name on the same line before.
+        let line = out
+            .lines()
+            .map(Result::unwrap)
+            .find(|line| line.contains("started "))
+            .expect("the owner says what it started");
+        let (_, found) = line.split_once("started ").unwrap();
+        let (pid, url) = found.split_once(' ').unwrap();
+        Owner {
+            process,
+            pid: pid.parse().unwrap(),
+            url: url.to_owned(),
+        }
+    }
+
+    /// Kills the process, not the server; the server's pid and URL.
+    fn kill(mut self) -> (i32, String) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        (self.pid, self.url)
+    }
 }
 
 #[tokio::test]
 async fn the_next_start_adopts_an_orphan_and_owns_it() {
-    let dir = lasting();
-    let (pid, url) = orphan(dir.path());
+    let Some(dir) = lasting() else {
+        println!("SKIPPED: the target folder is below a temporary or closed one");
+        return;
+    };
+    let (pid, url) = Owner::start(dir.path()).kill();
     assert_eq!(value(&url, "SELECT 1"), "1", "it outlives its owner");
     let heir = Server::start(options(dir.path())).await.unwrap();
     assert!(heir.adopted());
@@ -68,7 +84,7 @@ async fn the_next_start_adopts_an_orphan_and_owns_it() {
 #[tokio::test]
 async fn an_orphan_on_a_temporary_folder_ends_with_the_next_start_anywhere() {
     let abandoned = temporary();
-    let (_, url) = orphan(abandoned.path());
+    let (_, url) = Owner::start(abandoned.path()).kill();
     let elsewhere = temporary();
     let server = Server::start(options(elsewhere.path())).await.unwrap();
     // Another test's start may be the one that is stopping it at this moment.
@@ -76,6 +92,30 @@ async fn an_orphan_on_a_temporary_folder_ends_with_the_next_start_anywhere() {
     wait_until("the orphan is gone", || !pid_file.exists()).await;
     assert!(query(&url, "SELECT 1").is_err());
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_orphan_that_somebody_uses_is_left_to_them() {
+    let dir = temporary();
+    let owner = Owner::start(dir.path());
+    let user = Server::start(options(dir.path())).await.unwrap();
+    let (pid, url) = owner.kill();
+    let elsewhere = temporary();
+    let other = Server::start(options(elsewhere.path())).await.unwrap();
+    assert_eq!(value(&url, "SELECT 1"), "1", "no start elsewhere ends it");
+    other.stop().await.unwrap();
+    let heir = Server::start(options(dir.path())).await.unwrap();
+    assert_eq!((heir.adopted(), heir.pid()), (true, pid));
+    heir.stop().await.unwrap();
+    assert_eq!(value(&url, "SELECT 1"), "1", "nor does an heir");
+    user.stop().await.unwrap();
+    Server::start(options(dir.path()))
+        .await
+        .unwrap()
+        .stop()
+        .await
+        .unwrap();
+    assert!(query(&url, "SELECT 1").is_err(), "the last one does");
 }
 
 #[tokio::test]
