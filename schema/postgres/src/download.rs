@@ -29,7 +29,7 @@ const RELEASES: [(u32, &str); 4] = [
 /// learns it soon.
 const LOOK_UP: Duration = Duration::from_secs(30);
 
-/// How long the archive (about 12 MB) may take.
+/// How long the archive may take.
 const FETCH: Duration = Duration::from_secs(600);
 
 /// The release for a data folder written by `major`, or for an empty one.

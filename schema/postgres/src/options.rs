@@ -52,7 +52,8 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Where the programs come from.
     pub choice: Choice,
-    /// Server settings by name, over ours; they hold for this start only.
+    /// Server settings by name, over ours; they hold for this start only. With `fsync` `off` a new
+    /// cluster is not flushed to disk either.
     pub settings: Vec<(String, String)>,
 }
 

@@ -72,6 +72,32 @@ async fn a_downloaded_folder_is_opened_by_its_own_version_later() {
     again.stop().await.unwrap();
 }
 
+/// A folder outlives the installed server that made it.
+#[tokio::test]
+async fn an_installed_servers_folder_opens_with_the_downloaded_release_of_its_version() {
+    let (dir, cache) = (temporary(), cache());
+    let installed = Options {
+        choice: Choice::Installed,
+        ..options(dir.path())
+    };
+    let server = match Server::start(installed).await {
+        Ok(server) => server,
+        Err(error @ Error::NotInstalled { .. }) => return println!("SKIPPED: {error}"),
+        Err(error) => panic!("{error}"),
+    };
+    let version = value(server.url(), "SHOW server_version");
+    let major = version.split('.').next().unwrap();
+    query(server.url(), "CREATE TABLE kept AS SELECT 7 AS n").unwrap();
+    server.stop().await.unwrap();
+    let Some(again) = start_downloaded(dir.path(), &cache).await else {
+        return;
+    };
+    let found = value(again.url(), "SHOW server_version");
+    assert!(found.starts_with(&format!("{major}.")), "{found}");
+    assert_eq!(value(again.url(), "SELECT n FROM kept"), "7");
+    again.stop().await.unwrap();
+}
+
 /// Not a test of its own: what the next one runs where no connection gets out.
 #[tokio::test]
 async fn process_without_network() {

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 
 use ark_postgres::{Choice, Options, Server};
 
@@ -60,6 +61,24 @@ async fn the_server_is_private_and_set_up_for_the_queue() {
     assert_eq!(value(url, sorted), "Babä", "byte order");
     assert_eq!(value(url, "SELECT current_user"), "ark");
     server.stop().await.unwrap();
+}
+
+/// As root the long folder is closed for the server's user besides.
+#[test]
+fn a_temporary_folder_that_cannot_hold_a_socket_is_no_hindrance() {
+    let dir = temporary();
+    let long = dir.path().join("d".repeat(120));
+    std::fs::create_dir(&long).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "lifecycle::data_and_url_last_across_a_restart"])
+        .env("TMPDIR", &long)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
