@@ -86,12 +86,34 @@ impl FieldError {
     }
 }
 
-/// A value as Kubernetes prints it within a message: strings quoted, the rest as JSON.
+/// A value as Kubernetes prints it within a message: strings as Go quotes them, the rest as JSON.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("\"{}\"", text.escape_debug()).replace("\\'", "'"),
+        Value::String(text) => quoted(text),
         other => other.to_string(),
     }
+}
+
+/// Go's `%q`.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0'..' ' | '\x7f' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            // Rust escapes what is not printable, which is what Go escapes.
+            _ if c.escape_debug().count() > 1 && c != '\'' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 #[cfg(test)]
@@ -113,6 +135,10 @@ mod tests {
         assert_eq!(
             FieldError::invalid("metadata.name", &json!("it's"), "no").message,
             "Invalid value: \"it's\": no"
+        );
+        assert_eq!(
+            FieldError::invalid("f", &json!("a\"\\\0\n\u{200b}ä"), "").message,
+            "Invalid value: \"a\\\"\\\\\\x00\\n\\u200bä\""
         );
         assert_eq!(
             FieldError::invalid("metadata.generation", &json!(-1), "no").message,

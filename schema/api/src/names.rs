@@ -22,7 +22,7 @@ pub fn subdomain_errors(name: &str) -> Vec<String> {
     static SYNTAX: LazyLock<Regex> = LazyLock::new(|| {
         pattern(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
     });
-    let mut errors = too_long(name, SUBDOMAIN_MAX);
+    let mut errors = too_long(name, SUBDOMAIN_MAX, "characters");
     if !SYNTAX.is_match(name) {
         errors.push(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
@@ -38,7 +38,7 @@ pub fn subdomain_errors(name: &str) -> Vec<String> {
 /// What is wrong with a DNS-1123 label, the syntax of namespace names.
 pub fn dns_label_errors(name: &str) -> Vec<String> {
     static SYNTAX: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"));
-    let mut errors = too_long(name, LABEL_MAX);
+    let mut errors = too_long(name, LABEL_MAX, "characters");
     if !SYNTAX.is_match(name) {
         errors.push(
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or \
@@ -59,7 +59,7 @@ pub fn qualified_name_errors(key: &str) -> Vec<String> {
         None => key,
         Some((_, name)) if name.contains('/') => {
             return vec![format!(
-                "a qualified name {QUALIFIED_NAME_RULE} with an optional DNS subdomain prefix \
+                "a valid label key {QUALIFIED_NAME_RULE} with an optional DNS subdomain prefix \
                  and '/' (e.g. 'example.com/MyName')"
             )];
         }
@@ -76,7 +76,7 @@ pub fn qualified_name_errors(key: &str) -> Vec<String> {
     if name.is_empty() {
         errors.push("name part must be non-empty".to_owned());
     }
-    let wrong = too_long(name, LABEL_MAX);
+    let wrong = too_long(name, LABEL_MAX, "bytes");
     errors.extend(wrong.into_iter().map(|e| format!("name part {e}")));
     if !SYNTAX.is_match(name) {
         errors.push(format!("name part {QUALIFIED_NAME_RULE}"));
@@ -88,7 +88,7 @@ pub fn qualified_name_errors(key: &str) -> Vec<String> {
 pub fn label_value_errors(value: &str) -> Vec<String> {
     static SYNTAX: LazyLock<Regex> =
         LazyLock::new(|| pattern("^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"));
-    let mut errors = too_long(value, LABEL_MAX);
+    let mut errors = too_long(value, LABEL_MAX, "bytes");
     if !SYNTAX.is_match(value) {
         errors.push(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', \
@@ -101,9 +101,10 @@ pub fn label_value_errors(value: &str) -> Vec<String> {
     errors
 }
 
-fn too_long(text: &str, max: usize) -> Vec<String> {
+// Kubernetes counts bytes either way; only its words differ.
+fn too_long(text: &str, max: usize, unit: &str) -> Vec<String> {
     match text.len() > max {
-        true => vec![format!("must be no more than {max} bytes")],
+        true => vec![format!("must be no more than {max} {unit}")],
         false => Vec::new(),
     }
 }

@@ -64,7 +64,8 @@ fn retain_fields(object: &mut Map<String, Value>, known: &[&str], path: &str) ->
     dropped
 }
 
-/// Checks an object's `metadata` as Kubernetes does for custom resources.
+/// Checks an object's `metadata` as Kubernetes does for custom resources, after
+/// `generateName` was turned into a name.
 ///
 /// `namespaced` says whether the kind lives in namespaces.
 pub fn validate(metadata: &Value, namespaced: bool) -> Vec<FieldError> {
@@ -121,18 +122,7 @@ pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
 
 fn validate_names(metadata: &Value, namespaced: bool, errors: &mut Vec<FieldError>) {
     let text = |field: &str| metadata[field].as_str().unwrap_or("");
-    let (name, prefix) = (text("name"), text("generateName"));
-    if !prefix.is_empty() {
-        // A trailing dash is allowed, for a suffix follows.
-        let sample = match prefix.strip_suffix('-') {
-            Some(head) => format!("{head}a"),
-            None => prefix.to_owned(),
-        };
-        for detail in subdomain_errors(&sample) {
-            let path = "metadata.generateName";
-            errors.push(FieldError::invalid(path, &json!(prefix), &detail));
-        }
-    }
+    let name = text("name");
     if name.is_empty() {
         let detail = "name or generateName is required";
         errors.push(FieldError::required("metadata.name", detail));
@@ -186,8 +176,7 @@ fn validate_annotations(annotations: &Value, errors: &mut Vec<FieldError>) {
 
 fn validate_owners(owners: &Value, errors: &mut Vec<FieldError>) {
     let owners = owners.as_array().map_or(&[][..], Vec::as_slice);
-    for (index, owner) in owners.iter().enumerate() {
-        let path = format!("metadata.ownerReferences[{index}]");
+    for owner in owners {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner[field].as_str().unwrap_or("").is_empty() {
                 let what = if field == "apiVersion" {
@@ -195,7 +184,8 @@ fn validate_owners(owners: &Value, errors: &mut Vec<FieldError>) {
                 } else {
                     "must"
                 };
-                let path = format!("{path}.{field}");
+                // Kubernetes does not say which of the references it is.
+                let path = format!("metadata.ownerReferences.{field}");
                 errors.push(FieldError::invalid(
                     path,
                     &json!(""),
@@ -289,7 +279,7 @@ mod tests {
         );
         assert_eq!(
             found[3],
-            "metadata.ownerReferences[0].uid: Invalid value: \"\": must not be empty"
+            "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty"
         );
     }
 

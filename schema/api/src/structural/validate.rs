@@ -120,6 +120,11 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 fn check_number(schema: &Value, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let number = value.as_f64().unwrap_or_default();
+    let is_int32 = schema.get("format").and_then(Value::as_str) == Some("int32");
+    if is_int32 && !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+        let detail = format!("Checked value must be of type integer with format int32 in {path}");
+        errors.push(FieldError::invalid(path, value, &detail));
+    }
     let bounds = [
         (
             "maximum",

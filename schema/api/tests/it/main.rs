@@ -1,0 +1,3 @@
+//! Integration tests of the kinds of `ark.mckinsey.com`.
+
+mod samples;
