@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-use ark_api::{Agent, Model, Query, Tool};
+use ark_api::{Agent, ArkConfig, Model, Query, Team, Tool};
 use serde_json::Value;
 
 pub use schedule::{Bounds, PRIORITY, bounds, class};
@@ -35,6 +35,10 @@ pub enum Kind {
     Secret,
     /// Core Service.
     Service,
+    /// `ark.mckinsey.com` Team.
+    Team,
+    /// `ark.mckinsey.com` ArkConfig, whose namespace is empty.
+    ArkConfig,
 }
 
 /// An object by kind, namespace and name; prints as `Agent default/writer`.
@@ -69,6 +73,10 @@ pub enum Object {
     Secret(Arc<BTreeSet<String>>),
     /// Names and numbers of a Service's ports, in order.
     Service(Arc<Vec<(String, u16)>>),
+    /// A Team.
+    Team(Arc<Team>),
+    /// The ArkConfig.
+    ArkConfig(Arc<ArkConfig>),
     /// It is there, but cannot be used; one clause says why.
     Unusable(String),
 }
@@ -81,7 +89,7 @@ pub type Found = BTreeMap<ObjectKey, Option<Object>>;
 pub struct Options<'p> {
     /// Credentials that are missing are only a warning, for a provider that reads none.
     pub lenient_secrets: bool,
-    /// Whether a Model may have this base URL; the error is one clause that says why not.
+    /// Whether a Model may have this base URL; the error continues the sentence "the URL ...".
     pub check_url: &'p dyn Fn(&str) -> Result<(), String>,
 }
 

@@ -85,7 +85,7 @@ impl Resolver<'_> {
     }
 
     fn check_url(&self, owner: &Owner, field: &str, url: &str) -> Result<(), Stop> {
-        let refused = |why| configuration(format!("{owner}: {field} is refused: {why}"));
+        let refused = |why| configuration(format!("{owner}: {field} {why}"));
         (self.options.check_url)(url).map_err(refused)
     }
 }

@@ -38,7 +38,7 @@ impl Cluster {
     /// Answers each round's needs until something else comes out; says how many rounds it took.
     fn rounds(&self, query: &Query, lenient_secrets: bool) -> (Resolution, usize) {
         let check_url = |url: &str| match url.starts_with("http://127.") {
-            true => Err("it is a loopback address".to_owned()),
+            true => Err("has a loopback address".to_owned()),
             false => Ok(()),
         };
         let options = Options {
@@ -294,7 +294,7 @@ fn refusals_name_object_field_and_remedy() {
         (
             target("model", "local"),
             Configuration,
-            "Model default/local: spec.config.openai.baseUrl is refused: it is a loopback",
+            "Model default/local: spec.config.openai.baseUrl has a loopback",
         ),
         (
             target("model", "keyless"),
