@@ -1,1 +1,225 @@
-//! (to be written)
+//! The worker: claims executions, runs them, writes what they came to and reports it to `Query.status`.
+//!
+//! One process has one [`run`]. Its life: `beat` registers an incarnation and keeps its lease; `claim` takes executions
+//! for free `slots`; `run` executes each of them (`agent`, `tool`, `provider`) under a `gate` that is shut while the
+//! lease is in doubt; `steps` and `commit` record what was paid for; `finish` writes endings in batches; `report` brings
+//! them into Kubernetes; `upkeep` cleans up after the dead. A process without slots does the last two only.
+
+mod agent;
+mod backoff;
+mod batch;
+mod beat;
+mod claim;
+mod commit;
+mod drain;
+mod failure;
+mod finish;
+mod gate;
+mod limits;
+mod metrics;
+mod nudge;
+mod plans;
+mod process;
+mod prompt;
+mod provider;
+mod queries;
+mod report;
+mod retry;
+mod run;
+mod runs;
+mod secrets;
+mod slots;
+mod steps;
+mod tool;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ark_store::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use metrics::Metrics;
+pub use provider::{ProviderMode, Timeouts};
+
+use beat::Heart;
+use claim::Claimer;
+use commit::StepWriter;
+use drain::Drain;
+use finish::Finisher;
+use limits::Limits;
+use nudge::Nudges;
+use plans::Plans;
+use process::Process;
+use provider::Models;
+use queries::Queries;
+use report::Reporter;
+use runs::Runs;
+use secrets::Secrets;
+use slots::Slots;
+use tool::Tools;
+
+/// What one worker process is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// A name for people, such as the pod's; need not be unique.
+    pub name: String,
+    /// Executions at once; 0 for a process that only reports and cleans up.
+    pub slots: usize,
+    /// Which providers are called.
+    pub provider: ProviderMode,
+    /// The clocks of one model call.
+    pub timeouts: Timeouts,
+    /// How long running executions may go on after a shutdown was asked for.
+    pub drain: Duration,
+    /// Where the process counts what it does.
+    pub metrics: Metrics,
+}
+
+impl Config {
+    /// A worker with 100 slots and the usual clocks.
+    pub fn new(name: impl Into<String>, provider: ProviderMode, metrics: Metrics) -> Self {
+        Self {
+            name: name.into(),
+            slots: 100,
+            provider,
+            timeouts: Timeouts::default(),
+            drain: Duration::from_secs(60),
+            metrics,
+        }
+    }
+}
+
+/// Why a worker could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The HTTP clients could not be made.
+    #[error("the HTTP client cannot be set up")]
+    HttpClient(#[from] reqwest::Error),
+    /// A part of the worker ended that should never end.
+    #[error("the worker's {0} stopped unexpectedly")]
+    Stopped(&'static str),
+}
+
+/// Runs a worker until `shutdown`, then drains: claims nothing more, gives back what has not started, finishes the rest.
+///
+/// Waits for an unreachable database or Kubernetes API as long as it takes.
+pub async fn run(
+    config: Config,
+    client: kube::Client,
+    store: Store,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let metrics = config.metrics.clone();
+    let runs = Arc::new(Runs::default());
+    let table_slots = i32::try_from(config.slots).unwrap_or(i32::MAX);
+    let heart = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        heart = Heart::start(store.clone(), config.name.clone(), table_slots, Arc::clone(&runs), metrics.clone()) => heart,
+    };
+    let lease = heart.lease();
+    let nudges = Nudges::default();
+    let reporter = Reporter::new(store.clone(), Queries::new(client.clone()), metrics.clone());
+    let secrets = Secrets::new(client);
+    let limits = Limits::new(metrics.clone());
+    let (steps, step_loop) = StepWriter::new(store.clone(), metrics.clone());
+    let (finisher, finish_loop) = Finisher::new(store.clone(), Arc::clone(&runs), metrics.clone());
+    let process = Arc::new(Process {
+        models: Models::new(
+            config.provider,
+            config.timeouts,
+            secrets.clone(),
+            limits.clone(),
+            metrics.clone(),
+        )?,
+        tools: Tools::new(metrics.clone())?,
+        plans: Plans::default(),
+        lease: lease.clone(),
+        runs: Arc::clone(&runs),
+        store: store.clone(),
+        metrics: metrics.clone(),
+        steps,
+        finisher,
+        secrets,
+        limits,
+    });
+
+    let stop = CancellationToken::new();
+    let mut loops = Loops::default();
+    loops.spawn(
+        "heartbeat",
+        heart.run(Arc::clone(&nudges.intents), stop.clone()),
+    );
+    loops.spawn(
+        "listener",
+        nudges.clone().listen(store.clone(), stop.clone()),
+    );
+    loops.spawn(
+        "upkeep",
+        upkeep::run(store.clone(), metrics.clone(), stop.clone()),
+    );
+    loops.spawn(
+        "reporter",
+        reporter.clone().run_terminal(nudges.reports, stop.clone()),
+    );
+    loops.spawn(
+        "reporter of progress",
+        reporter.clone().run_early(stop.clone()),
+    );
+    loops.spawn("writer of steps", step_loop);
+    loops.spawn("finisher", finish_loop);
+    let tasks = TaskTracker::new();
+    let claimer = Claimer {
+        slots: Slots::new(config.slots, metrics.slots_busy.clone()),
+        ready: nudges.ready,
+        tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
+        process: Arc::clone(&process),
+    };
+    let claiming = (config.slots > 0).then(|| tokio::spawn(claimer.run()));
+    tracing::info!(name = config.name, slots = config.slots, incarnation = %lease.borrow().incarnation, "the worker runs");
+
+    let outcome = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        stopped = loops.stopped() => Err(Error::Stopped(stopped)),
+    };
+    let drain = Drain {
+        store,
+        runs,
+        tasks,
+        reporter,
+        lease,
+        limit: config.drain,
+    };
+    drain.run(claiming).await;
+    stop.cancel();
+    outcome
+}
+
+/// The loops of a process, by name; dropped, they end.
+#[derive(Default)]
+struct Loops {
+    set: JoinSet<&'static str>,
+    names: std::collections::HashMap<tokio::task::Id, &'static str>,
+}
+
+impl Loops {
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.set.spawn(async move {
+            task.await;
+            name
+        });
+        self.names.insert(handle.id(), name);
+    }
+
+    /// Resolves when one of them ended or panicked, which none should.
+    async fn stopped(&mut self) -> &'static str {
+        match self.set.join_next().await {
+            Some(Ok(name)) => name,
+            Some(Err(error)) => self.names.get(&error.id()).copied().unwrap_or("loop"),
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a provider's refusal means: status, headers and body to a [`Failure`]. Pure.
+
+use std::time::Duration;
+
+use ark_plan::Class;
+use chrono::{DateTime, Utc};
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Longest part of a provider's own message that is shown to users.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// Classes an answer whose status is not a success.
+pub(crate) fn refusal(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: DateTime<Utc>,
+) -> Failure {
+    let error = ErrorBody::read(body);
+    let mut class = class_of(status, &error);
+    match header(headers, "x-should-retry") {
+        Some("false") if class.is_retryable() => class = Class::Rejected,
+        Some("true") if !class.is_retryable() => class = Class::Ambiguous,
+        _ => {}
+    }
+    Failure::new(class, sentence(class, status, &error)).retry_after(retry_after(headers, now))
+}
+
+/// Classes an error object that stands where a part of the answer was expected, as some servers send after HTTP 200.
+pub(crate) fn error_object(error: &Value) -> Failure {
+    let error = ErrorBody::from_value(error);
+    let status = error.code.parse::<u16>().unwrap_or(500);
+    let class = class_of(status, &error);
+    Failure::new(class, sentence(class, status, &error))
+}
+
+fn class_of(status: u16, error: &ErrorBody) -> Class {
+    const MONEY: [&str; 6] = [
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "enforced_spend_limit_reached",
+    ];
+    const CROWDED: [&str; 4] = [
+        "rate_limit_exceeded",
+        "rate_limit_error",
+        "overloaded_error",
+        "slow_down",
+    ];
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .any(|name| error.kind == *name || error.code == *name)
+    };
+    if status == 402 || named(&MONEY) {
+        return Class::Quota;
+    }
+    if named(&CROWDED) {
+        return Class::Capacity;
+    }
+    match status {
+        408 | 409 | 429 | 503 | 529 => Class::Capacity,
+        500..=599 => Class::Ambiguous,
+        _ => Class::Rejected,
+    }
+}
+
+fn sentence(class: Class, status: u16, error: &ErrorBody) -> String {
+    let what = match (class, status) {
+        (Class::Quota, _) => "The provider's quota or credit is used up; raise it there, then ask again".to_owned(),
+        (Class::Capacity, _) => format!("The provider is over its capacity or our rate (HTTP {status})"),
+        (Class::Ambiguous, _) => format!("The provider failed (HTTP {status})"),
+        (_, 401 | 403) => {
+            // The provider's own words may repeat a part of the key.
+            return format!("The provider refused the credential of the Model (HTTP {status}); check its apiKey.");
+        }
+        (_, 404) => "The provider does not know the address or the model (HTTP 404); check baseUrl and model".to_owned(),
+        (_, 300..=399) => format!("The provider answered with a redirect (HTTP {status}); set baseUrl to the final address"),
+        _ => format!("The provider refused the request (HTTP {status})"),
+    };
+    match error.message.as_str() {
+        "" => format!("{what}."),
+        message => {
+            let short: String = message.chars().take(MAX_MESSAGE_CHARS).collect();
+            format!("{what}: {short}")
+        }
+    }
+}
+
+/// How long to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    if let Some(millis) =
+        header(headers, "retry-after-ms").and_then(|text| text.parse::<f64>().ok())
+    {
+        return Duration::try_from_secs_f64(millis / 1000.0).ok();
+    }
+    let text = header(headers, "retry-after")?;
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let at = DateTime::parse_from_rfc2822(text).ok()?;
+    Some((at.with_timezone(&Utc) - now).to_std().unwrap_or_default())
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// The fields of an OpenAI-style error that decide anything; numbers are accepted where strings are documented.
+#[derive(Debug, Default)]
+struct ErrorBody {
+    kind: String,
+    code: String,
+    message: String,
+}
+
+impl ErrorBody {
+    fn read(body: &[u8]) -> Self {
+        let value: Value = ark_api::json::from_slice(body).unwrap_or_default();
+        Self::from_value(value.get("error").unwrap_or(&value))
+    }
+
+    fn from_value(error: &Value) -> Self {
+        let text = |field: &str| match error.get(field) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        Self {
+            kind: text("type"),
+            code: text("code"),
+            message: text("message"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text)
+            .unwrap()
+            .with_timezone(&Utc)
+    }
+
+    fn classed(status: u16, body: &str) -> Failure {
+        refusal(
+            status,
+            &HeaderMap::new(),
+            body.as_bytes(),
+            at("2026-01-01T00:00:00Z"),
+        )
+    }
+
+    #[test]
+    fn statuses_and_codes() {
+        let cases = [
+            (
+                429,
+                r#"{"error":{"type":"rate_limit","message":"slow"}}"#,
+                Class::Capacity,
+            ),
+            (
+                429,
+                r#"{"error":{"type":"insufficient_quota"}}"#,
+                Class::Quota,
+            ),
+            (
+                429,
+                r#"{"error":{"code":"project_spend_limit_exceeded"}}"#,
+                Class::Quota,
+            ),
+            (402, "", Class::Quota),
+            (503, "<html>", Class::Capacity),
+            (529, "", Class::Capacity),
+            (500, r#"{"error":"boom"}"#, Class::Ambiguous),
+            (504, "", Class::Ambiguous),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"bad"}}"#,
+                Class::Rejected,
+            ),
+            (401, "", Class::Rejected),
+            (307, "", Class::Rejected),
+        ];
+        for (status, body, class) in cases {
+            assert_eq!(classed(status, body).class, class, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn messages_are_shown_but_never_a_key_or_a_raw_body() {
+        assert!(
+            classed(400, r#"{"error":{"message":"unknown parameter x"}}"#)
+                .sentence
+                .contains("unknown parameter x")
+        );
+        assert!(
+            !classed(401, r#"{"error":{"message":"bad key sk-123"}}"#)
+                .sentence
+                .contains("sk-123")
+        );
+        assert!(
+            !classed(502, "<html>secret</html>")
+                .sentence
+                .contains("secret")
+        );
+    }
+
+    #[test]
+    fn waits() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "2".parse().unwrap());
+        let wait = |headers: &HeaderMap| {
+            refusal(429, headers, b"", at("2026-01-01T00:00:00Z")).retry_after
+        };
+        assert_eq!(wait(&headers), Some(Duration::from_secs(2)));
+        headers.insert("retry-after-ms", "150".parse().unwrap());
+        assert_eq!(wait(&headers), Some(Duration::from_millis(150)));
+        headers.remove("retry-after-ms");
+        headers.insert(
+            "retry-after",
+            "Thu, 01 Jan 2026 00:00:30 GMT".parse().unwrap(),
+        );
+        assert_eq!(wait(&headers), Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn the_server_may_overrule_the_status() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-should-retry", "false".parse().unwrap());
+        assert_eq!(
+            refusal(503, &headers, b"", Utc::now()).class,
+            Class::Rejected
+        );
+    }
+}

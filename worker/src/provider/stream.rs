@@ -1,0 +1,361 @@
+//! The pieces of a streamed reply, put together. Lenient where servers deviate: missing ids and indexes, arguments as
+//! objects, content as parts, empty finish reasons, `null` for lists. Pure.
+
+use ark_plan::{Class, Usage};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::classify;
+use super::openai::{bad_reply, cut};
+use super::{Finish, FunctionCall, Reply, ToolCall};
+use crate::failure::Failure;
+
+/// One reply while it arrives.
+pub(super) struct Assembly<'a> {
+    path: &'a str,
+    text: String,
+    refusal: String,
+    calls: Vec<PartialCall>,
+    finish: Option<String>,
+    usage: Usage,
+    /// Whether any choice was seen, even an empty one.
+    choices: bool,
+}
+
+#[derive(Default)]
+struct PartialCall {
+    index: Option<u64>,
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Option<Vec<Choice>>,
+    #[serde(default)]
+    usage: Option<RawUsage>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default, alias = "message")]
+    delta: Option<Delta>,
+    #[serde(default)]
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    #[serde(default)]
+    content: Option<Value>,
+    #[serde(default)]
+    refusal: Option<String>,
+    #[serde(default)]
+    tool_calls: Option<Vec<CallDelta>>,
+}
+
+#[derive(Deserialize)]
+struct CallDelta {
+    #[serde(default)]
+    index: Option<u64>,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    function: Option<FunctionDelta>,
+}
+
+#[derive(Deserialize)]
+struct FunctionDelta {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    arguments: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct RawUsage {
+    #[serde(default)]
+    prompt_tokens: Option<i64>,
+    #[serde(default)]
+    completion_tokens: Option<i64>,
+    #[serde(default)]
+    total_tokens: Option<i64>,
+    #[serde(default)]
+    prompt_tokens_details: Option<CachedTokens>,
+}
+
+#[derive(Deserialize)]
+struct CachedTokens {
+    #[serde(default)]
+    cached_tokens: Option<i64>,
+}
+
+impl<'a> Assembly<'a> {
+    /// `path` names calls to which the server gave no id.
+    pub(super) fn new(path: &'a str) -> Self {
+        Self {
+            path,
+            text: String::new(),
+            refusal: String::new(),
+            calls: Vec::new(),
+            finish: None,
+            usage: Usage::default(),
+            choices: false,
+        }
+    }
+
+    /// Whether the first token has arrived.
+    pub(super) fn answering(&self) -> bool {
+        !self.text.is_empty()
+            || !self.calls.is_empty()
+            || !self.refusal.is_empty()
+            || self.finish.is_some()
+    }
+
+    /// Takes the data of one event, or a whole reply that was not streamed.
+    pub(super) fn push(&mut self, data: &[u8]) -> Result<(), Failure> {
+        let clean = ark_api::json::replace_lone_surrogates(data);
+        let chunk: Chunk = serde_json::from_slice(&clean).map_err(|error| {
+            let raw = String::from_utf8_lossy(&data[..data.len().min(2048)]);
+            tracing::debug!(path = self.path, %error, %raw, "a reply cannot be read");
+            bad_reply("is not a chat completion")
+        })?;
+        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
+            return Err(classify::error_object(&error));
+        }
+        if let Some(usage) = chunk.usage {
+            self.usage = usage.normalised();
+        }
+        for choice in chunk.choices.into_iter().flatten().take(1) {
+            self.choices = true;
+            if let Some(delta) = choice.delta {
+                self.delta(delta);
+            }
+            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
+                self.finish = Some(reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, delta: Delta) {
+        match delta.content {
+            Some(Value::String(text)) => self.text.push_str(&text),
+            Some(Value::Array(parts)) => {
+                for part in parts {
+                    self.text
+                        .push_str(part.get("text").and_then(Value::as_str).unwrap_or_default());
+                }
+            }
+            _ => {}
+        }
+        self.refusal.push_str(&delta.refusal.unwrap_or_default());
+        for call in delta.tool_calls.into_iter().flatten() {
+            self.call(call);
+        }
+    }
+
+    fn call(&mut self, delta: CallDelta) {
+        let id = delta.id.unwrap_or_default();
+        let known = match delta.index {
+            Some(index) => self.calls.iter().position(|call| call.index == Some(index)),
+            // Without an index a new id begins a new call, and anything else continues the last one.
+            None if !id.is_empty() => self.calls.iter().position(|call| call.id == id),
+            None => self.calls.len().checked_sub(1),
+        };
+        let position = known.unwrap_or_else(|| {
+            self.calls.push(PartialCall {
+                index: delta.index,
+                ..PartialCall::default()
+            });
+            self.calls.len() - 1
+        });
+        let call = &mut self.calls[position];
+        if call.id.is_empty() {
+            call.id = id;
+        }
+        let Some(function) = delta.function else {
+            return;
+        };
+        if call.name.is_empty() {
+            call.name = function.name.unwrap_or_default();
+        }
+        match function.arguments {
+            Some(Value::String(text)) => call.arguments.push_str(&text),
+            Some(Value::Null) | None => {}
+            Some(object) => call.arguments.push_str(&object.to_string()),
+        }
+    }
+
+    /// The reply, when the stream has ended; `marked`: by its own end mark and not by a closed connection.
+    pub(super) fn finish(self, marked: bool) -> Result<Reply, Failure> {
+        if !self.choices {
+            return Err(if marked || !self.answering() {
+                bad_reply("holds no answer")
+            } else {
+                cut()
+            });
+        }
+        let finish = match self.finish.as_deref() {
+            None if !marked => return Err(cut()),
+            Some("length") => Finish::Length,
+            Some("content_filter") => Finish::ContentFilter,
+            _ if !self.calls.is_empty() => Finish::ToolCalls,
+            _ => Finish::Stop,
+        };
+        if self.calls.iter().any(|call| call.name.is_empty()) {
+            return Err(bad_reply("calls a tool without a name"));
+        }
+        let text = if self.text.is_empty() {
+            self.refusal
+        } else {
+            self.text
+        };
+        if text.is_empty() && finish == Finish::ContentFilter {
+            return Err(Failure::new(
+                Class::Rejected,
+                "The provider's content filter stopped the answer.",
+            ));
+        }
+        let path = self.path;
+        let complete = |(number, call): (usize, PartialCall)| ToolCall {
+            id: if call.id.is_empty() {
+                format!("{path}-call.{}", number + 1)
+            } else {
+                call.id
+            },
+            kind: "function".to_owned(),
+            function: FunctionCall {
+                name: call.name,
+                arguments: call.arguments,
+            },
+        };
+        Ok(Reply {
+            text: Some(text).filter(|text| !text.is_empty()),
+            tool_calls: self.calls.into_iter().enumerate().map(complete).collect(),
+            finish,
+            usage: self.usage,
+        })
+    }
+}
+
+impl RawUsage {
+    fn normalised(self) -> Usage {
+        let prompt_tokens = self.prompt_tokens.unwrap_or(0);
+        let completion_tokens = self.completion_tokens.unwrap_or(0);
+        Usage {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: self
+                .total_tokens
+                .unwrap_or(prompt_tokens + completion_tokens),
+            cached_tokens: self
+                .prompt_tokens_details
+                .and_then(|details| details.cached_tokens)
+                .unwrap_or(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assembled(chunks: &[&str], marked: bool) -> Result<Reply, Failure> {
+        let mut assembly = Assembly::new("turn.1");
+        for chunk in chunks {
+            assembly.push(chunk.as_bytes())?;
+        }
+        assembly.finish(marked)
+    }
+
+    #[test]
+    fn text_and_usage() {
+        let reply = assembled(
+            &[
+                r#"{"choices":[{"delta":{"role":"assistant","content":"Hel"}}],"usage":null}"#,
+                r#"{"choices":[{"delta":{"content":"lo"},"finish_reason":""}]}"#,
+                r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+                r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":1}}}"#,
+            ],
+            true,
+        )
+        .unwrap();
+        assert_eq!(reply.text.as_deref(), Some("Hello"));
+        assert_eq!(
+            (reply.usage.total_tokens, reply.usage.cached_tokens),
+            (5, 1)
+        );
+        assert_eq!(reply.finish, Finish::Stop);
+    }
+
+    #[test]
+    fn tool_calls_arrive_in_fragments_or_whole() {
+        let reply = assembled(
+            &[
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":{"y":2}}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]},"finish_reason":"tool_calls"}]}"#,
+            ],
+            false,
+        )
+        .unwrap();
+        let calls: Vec<_> = reply
+            .tool_calls
+            .iter()
+            .map(|c| (c.id.as_str(), c.function.arguments.as_str()))
+            .collect();
+        assert_eq!(calls, [("a", r#"{"x":1}"#), ("b", r#"{"y":2}"#)]);
+    }
+
+    #[test]
+    fn calls_without_index_or_id() {
+        let reply = assembled(
+            &[r#"{"choices":[{"message":{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}]}"#],
+            true,
+        )
+        .unwrap();
+        assert_eq!(reply.tool_calls[0].id, "turn.1-call.1");
+        assert_eq!(reply.finish, Finish::ToolCalls);
+    }
+
+    #[test]
+    fn a_cut_stream_is_no_answer() {
+        let half = r#"{"choices":[{"delta":{"content":"Hel"}}]}"#;
+        assert_eq!(
+            assembled(&[half], false).unwrap_err().class,
+            Class::Ambiguous
+        );
+        assert_eq!(
+            assembled(&[half], true).unwrap().text.as_deref(),
+            Some("Hel")
+        );
+        assert_eq!(assembled(&[], false).unwrap_err().class, Class::BadReply);
+    }
+
+    #[test]
+    fn garbage_and_errors_inside_the_stream() {
+        assert_eq!(
+            assembled(&["<html>"], true).unwrap_err().class,
+            Class::BadReply
+        );
+        let error = r#"{"error":{"type":"overloaded_error","message":"busy"}}"#;
+        assert_eq!(
+            assembled(&[error], true).unwrap_err().class,
+            Class::Capacity
+        );
+    }
+
+    #[test]
+    fn lone_surrogates_and_nul_are_survived() {
+        let reply = assembled(
+            &[r#"{"choices":[{"delta":{"content":"a\ud800\u0000"},"finish_reason":"stop"}]}"#],
+            true,
+        );
+        assert_eq!(reply.unwrap().text.as_deref(), Some("a\u{fffd}\0"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Queries in Kubernetes, as far as the reporter needs them.
+
+use kube::Client;
+use kube::api::{GetParams, Patch, PatchParams};
+use kube::core::Request;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Reads Queries and patches their status; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Queries {
+    client: Client,
+}
+
+/// A Query as it is.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Query {
+    pub(crate) uid: String,
+    pub(crate) resource_version: String,
+    pub(crate) status: Value,
+}
+
+/// Why the API server did not do it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Refusal {
+    /// The version is no longer the newest.
+    Conflict,
+    /// There is no such Query.
+    NotFound,
+    /// The status is too large (413) or not what the schema allows (422).
+    Unfit(String),
+    /// Anything else; another try may succeed.
+    Other(String),
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: Metadata,
+    #[serde(default)]
+    status: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    resource_version: String,
+}
+
+impl Queries {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The Query with this name, whatever its uid.
+    pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Query, Refusal> {
+        let request = requests(namespace)
+            .get(name, &GetParams::default())
+            .map_err(|error| Refusal::Other(error.to_string()))?;
+        let object: Object = self.client.request(request).await.map_err(refusal)?;
+        Ok(Query {
+            uid: object.metadata.uid,
+            resource_version: object.metadata.resource_version,
+            status: object.status,
+        })
+    }
+
+    /// Merges `status` into the Query if it still has this version; its version afterwards.
+    pub(crate) async fn patch_status(
+        &self,
+        namespace: &str,
+        name: &str,
+        resource_version: &str,
+        status: &Value,
+    ) -> Result<Option<String>, Refusal> {
+        let patch = Patch::Merge(
+            json!({"metadata": {"resourceVersion": resource_version}, "status": status}),
+        );
+        let request = requests(namespace)
+            .patch_subresource("status", name, &PatchParams::default(), &patch)
+            .map_err(|error| Refusal::Other(error.to_string()))?;
+        let object: Object = self.client.request(request).await.map_err(refusal)?;
+        Ok(Some(object.metadata.resource_version).filter(|version| !version.is_empty()))
+    }
+}
+
+fn requests(namespace: &str) -> Request {
+    Request::new(format!(
+        "/apis/ark.mckinsey.com/v1alpha1/namespaces/{namespace}/queries"
+    ))
+}
+
+fn refusal(error: kube::Error) -> Refusal {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            404 => Refusal::NotFound,
+            409 => Refusal::Conflict,
+            413 | 422 => Refusal::Unfit(status.message.clone()),
+            code => Refusal::Other(format!("HTTP {code}: {}", status.message)),
+        },
+        error => Refusal::Other(error.to_string()),
+    }
+}

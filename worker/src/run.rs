@@ -1,0 +1,177 @@
+//! One run, from its plan to its ending.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ark_plan::{Class, Input, Outcome, Plan, Target};
+use ark_store::{Run, Step};
+use tokio::time::Instant;
+
+use crate::agent;
+use crate::failure::{Failure, Halt};
+use crate::finish::Ending;
+use crate::gate::Gate;
+use crate::process::Process;
+use crate::provider::Models;
+use crate::retry::{self, Attempt, Verdict};
+use crate::runs::{Handle, Stop};
+use crate::secrets::Secrets;
+use crate::slots::Slot;
+use crate::steps::Journal;
+use crate::tool::Tools;
+
+/// A claimed run with everything that it needs.
+pub(crate) struct Job {
+    pub(crate) run: Run,
+    pub(crate) plan: Arc<Plan>,
+    /// What was committed by earlier runs of the same execution.
+    pub(crate) past: Vec<Step>,
+    /// The execution's deadline by this process's clock.
+    pub(crate) deadline: Instant,
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) slot: Slot,
+}
+
+/// What the parts of one run share.
+pub(crate) struct Scene<'r> {
+    /// `UID/ROUND`.
+    pub(crate) id: &'r str,
+    pub(crate) attempt: i32,
+    pub(crate) input: &'r Input,
+    pub(crate) journal: &'r Journal<'r>,
+    pub(crate) gate: &'r Gate,
+    pub(crate) models: &'r Models,
+    pub(crate) tools: &'r Tools,
+    pub(crate) secrets: &'r Secrets,
+}
+
+/// Runs `job` and hands its ending to the finisher. Dropping what is under way closes its connections.
+pub(crate) async fn execute(process: Arc<Process>, job: Job) {
+    let Job {
+        run,
+        plan,
+        past,
+        deadline,
+        handle,
+        slot,
+    } = job;
+    let journal = Journal::new(
+        &handle,
+        process.steps.clone(),
+        &process.store,
+        &process.metrics,
+        past,
+    );
+    let ending = tokio::select! {
+        biased;
+        stop = handle.stopped() => stopped(stop, &journal),
+        () = tokio::time::sleep_until(deadline) => Some(Ending::Outcome(Outcome {
+            usage: journal.usage(),
+            ..timed_out()
+        })),
+        result = answer(&process, &run, &plan, &journal, &handle) => match result {
+            Ok(outcome) => Some(Ending::Outcome(outcome)),
+            Err(Halt::Canceled) => stopped(Stop::Canceled, &journal),
+            Err(Halt::Lost) => None,
+            Err(Halt::Failed(failure)) => Some(failed(&run, failure, &journal, deadline)),
+        },
+    };
+    match ending {
+        Some(ending) => process.finisher.end(Arc::clone(&handle), slot, ending),
+        None => process.runs.remove(&handle),
+    }
+}
+
+async fn answer(
+    process: &Process,
+    run: &Run,
+    plan: &Plan,
+    journal: &Journal<'_>,
+    handle: &Arc<Handle>,
+) -> Result<Outcome, Halt> {
+    let input: Input = serde_json::from_str(&run.input).map_err(|_| {
+        Failure::new(
+            Class::Internal,
+            "The stored input of this execution cannot be read.",
+        )
+    })?;
+    let id = format!("{}/{}", run.uid, run.round);
+    let gate = Gate::new(process.lease.clone(), Arc::clone(handle));
+    let scene = Scene {
+        id: &id,
+        attempt: run.attempt,
+        input: &input,
+        journal,
+        gate: &gate,
+        models: &process.models,
+        tools: &process.tools,
+        secrets: &process.secrets,
+    };
+    match &plan.target {
+        Target::Agent(agent) => agent::run_agent(&scene, agent).await,
+        Target::Model(model) => agent::run_model(&scene, model).await,
+        Target::Tool(tool) => agent::run_tool(&scene, tool).await,
+    }
+}
+
+/// What becomes of a run that was told to stop; `None`: nothing may be written.
+fn stopped(stop: Stop, journal: &Journal<'_>) -> Option<Ending> {
+    match stop {
+        Stop::Canceled => Some(Ending::Outcome(Outcome {
+            usage: journal.usage(),
+            ..Outcome::canceled()
+        })),
+        Stop::Lost => None,
+        Stop::GiveBack => Some(Ending::GiveBack),
+        Stop::Drained => Some(Ending::Later {
+            delay: Duration::ZERO,
+            attempt_counts: false,
+        }),
+    }
+}
+
+fn failed(run: &Run, failure: Failure, journal: &Journal<'_>, deadline: Instant) -> Ending {
+    let attempt = Attempt {
+        number: run.attempt,
+        progressed: journal.progressed(),
+        remaining: deadline.saturating_duration_since(Instant::now()),
+        jitter: rand::random(),
+    };
+    tracing::info!(
+        execution = run.execution,
+        namespace = run.namespace,
+        name = run.name,
+        class = failure.class.as_str(),
+        reason = failure.sentence,
+        attempt = run.attempt,
+        "an attempt failed"
+    );
+    match retry::decide(&failure, attempt) {
+        Verdict::Later {
+            delay,
+            attempt_counts,
+        } => Ending::Later {
+            delay,
+            attempt_counts,
+        },
+        Verdict::End => {
+            let tried = if run.attempt > 1 {
+                format!(" (after {} attempts)", run.attempt)
+            } else {
+                String::new()
+            };
+            let sentence = format!("{}{tried}", failure.sentence);
+            Ending::Outcome(Outcome {
+                usage: journal.usage(),
+                ..Outcome::error(failure.class, sentence)
+            })
+        }
+    }
+}
+
+fn timed_out() -> Outcome {
+    Outcome::error(
+        Class::TimedOutInExecution,
+        "the query was not finished within its timeout; raise spec.timeout",
+    )
+}

@@ -1,0 +1,158 @@
+//! Queries that are answered.
+
+use std::time::Duration;
+
+use ark_plan::{Source, Target};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, content};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_model_answers() {
+    let bench = Bench::new(Duration::ZERO).await;
+    bench.kubernetes.create_secret("key", "token", "c2stMTIz");
+    let mut model = bench.model();
+    model.api_key = Some(Source::Secret {
+        namespace: "default".into(),
+        name: "key".into(),
+        key: "token".into(),
+    });
+    let worker = bench.worker(4);
+    let uid = bench.ask("q", Target::Model(model), "hello", MINUTE).await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(status["phase"], "done", "{status}");
+    assert_eq!(content(&status), bench.expected("hello"));
+    assert!(status["tokenUsage"]["totalTokens"].as_i64().unwrap() > 0);
+    let requests = bench.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(
+        requests[0].execution.as_deref(),
+        Some(format!("{uid}/0").as_str())
+    );
+    assert_eq!(requests[0].path.as_deref(), Some("turn.1"));
+    assert_eq!(
+        bench.kubernetes.phases("q"),
+        ["done"],
+        "a query that ends at once costs one status write"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_works_through_its_tools() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let worker = bench.worker(4);
+    let text = "turns=3 calls=2 what is the weather?";
+    bench
+        .ask(
+            "q",
+            bench.agent(vec![bench.tool("GET", "weather")]),
+            text,
+            MINUTE,
+        )
+        .await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(status["phase"], "done", "{status}");
+    assert_eq!(content(&status), bench.expected(text));
+    let asked = [("tool", 4), ("turn.1", 1), ("turn.2", 1), ("turn.3", 1)]
+        .map(|(path, count)| (path.to_owned(), count));
+    assert_eq!(bench.paths(), asked);
+    let raw: Value = serde_json::from_str(status["response"]["raw"].as_str().unwrap()).unwrap();
+    let roles: Vec<_> = raw
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        roles,
+        [
+            "assistant",
+            "tool",
+            "tool",
+            "assistant",
+            "tool",
+            "tool",
+            "assistant"
+        ]
+    );
+    assert_eq!(raw[0]["name"], "a");
+    assert_eq!(
+        raw[1]["tool_call_id"], raw[0]["tool_calls"][0]["id"],
+        "results stand in the order of their calls"
+    );
+    assert_eq!(raw[2]["tool_call_id"], raw[0]["tool_calls"][1]["id"]);
+}
+
+#[tokio::test]
+async fn a_failing_tool_is_the_models_concern() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let worker = bench.worker(4);
+    let text = "turns=2 try it";
+    bench
+        .ask(
+            "q",
+            bench.agent(vec![bench.tool("GET", "fail")]),
+            text,
+            MINUTE,
+        )
+        .await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(status["phase"], "done", "{status}");
+    let raw: Value = serde_json::from_str(status["response"]["raw"].as_str().unwrap()).unwrap();
+    assert!(
+        raw[1]["content"].as_str().unwrap().starts_with("HTTP 5"),
+        "{raw}"
+    );
+}
+
+#[tokio::test]
+async fn a_tool_is_called_with_the_querys_input() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let mut tool = bench.tool("GET", "weather?city={city}");
+    tool.filters = vec![".city".into()];
+    let worker = bench.worker(4);
+    bench
+        .ask(
+            "q",
+            Target::Tool(tool),
+            &json!({"city": "São Paulo"}).to_string(),
+            MINUTE,
+        )
+        .await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(status["phase"], "done", "{status}");
+    assert_eq!(content(&status), "\"São Paulo\"");
+}
+
+#[tokio::test]
+async fn many_queries_share_few_slots_and_all_are_answered() {
+    let bench = Bench::new(Duration::from_millis(20)).await;
+    let workers = [bench.worker(8), bench.worker(8)];
+    for number in 0..60 {
+        bench
+            .ask(
+                &format!("q{number}"),
+                bench.agent(Vec::new()),
+                &format!("number {number}"),
+                MINUTE,
+            )
+            .await;
+    }
+    for number in 0..60 {
+        let status = bench.kubernetes.ended(&format!("q{number}")).await;
+        assert_eq!(
+            content(&status),
+            bench.expected(&format!("number {number}"))
+        );
+    }
+    for worker in workers {
+        worker.stop().await;
+    }
+    assert_eq!(bench.requests().len(), 60);
+}

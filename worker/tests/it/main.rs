@@ -1,0 +1,10 @@
+//! The worker against a real Postgres and a provider over real HTTP.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bench;
+mod kubernetes;
+
+mod answers;
+mod ends;
+mod failures;
+mod takeover;
