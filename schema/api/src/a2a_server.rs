@@ -18,6 +18,7 @@ use crate::shared::{AddressSource, Condition, Header};
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "A server whose agents become Agent objects."
 )]
 #[serde(rename_all = "camelCase", default)]

@@ -20,6 +20,7 @@ use crate::shared::{Condition, ObjectReference};
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "A task at a remote agent, or a decision that a human is asked for."
 )]
 #[serde(rename_all = "camelCase", default)]

@@ -21,6 +21,7 @@ use crate::shared::{
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "A prompt, a model and the tools it may call."
 )]
 #[serde(rename_all = "camelCase", default)]

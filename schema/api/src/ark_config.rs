@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "Settings of the whole installation; the one object is named default."
 )]
 #[serde(rename_all = "camelCase", default)]

@@ -18,6 +18,7 @@ use crate::shared::AddressSource;
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "A server that runs agents."
 )]
 #[serde(rename_all = "camelCase", default)]

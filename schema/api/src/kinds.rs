@@ -294,3 +294,84 @@ pub static KINDS: [Kind; 11] = [
         }),
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::Resource;
+    use serde_json::json;
+
+    fn agrees<R: Resource<DynamicType = ()>>() {
+        let kind = by_kind(&R::kind(&())).unwrap();
+        assert_eq!(R::group(&()), crate::GROUP);
+        assert_eq!(R::version(&()), kind.version);
+        assert_eq!(R::plural(&()), kind.plural);
+        assert!(find(kind.version, kind.plural).is_some());
+    }
+
+    #[test]
+    fn typed_kinds_agree_with_the_table() {
+        agrees::<crate::A2AServer>();
+        agrees::<crate::A2ATask>();
+        agrees::<crate::Agent>();
+        agrees::<crate::ArkConfig>();
+        agrees::<crate::ExecutionEngine>();
+        agrees::<crate::MCPServer>();
+        agrees::<crate::Memory>();
+        agrees::<crate::Model>();
+        agrees::<crate::Query>();
+        agrees::<crate::Team>();
+        agrees::<crate::Tool>();
+    }
+
+    #[test]
+    fn schemas_hold_nothing_that_kubernetes_refuses() {
+        fn walk(schema: &Value, path: &str) {
+            for (key, value) in schema.as_object().into_iter().flatten() {
+                let path = format!("{path}/{key}");
+                let refused = ["$ref", "$defs", "anyOf", "oneOf", "title", "$schema"];
+                assert!(!refused.contains(&key.as_str()), "{path}");
+                match key.as_str() {
+                    "properties" => value
+                        .as_object()
+                        .unwrap()
+                        .iter()
+                        .for_each(|(name, schema)| {
+                            walk(schema, &format!("{path}/{name}"));
+                        }),
+                    "items" | "additionalProperties" => walk(value, &path),
+                    "type" => assert!(value.is_string(), "{path}"),
+                    "default" | "enum" => assert!(!value.is_null(), "{path}"),
+                    _ => {}
+                }
+            }
+        }
+        KINDS.iter().for_each(|kind| walk(kind.schema(), kind.kind));
+    }
+
+    #[test]
+    fn an_object_without_spec_decodes() {
+        let query: crate::Query = serde_json::from_value(json!({
+            "apiVersion": "ark.mckinsey.com/v1alpha1", "kind": "Query",
+            "metadata": { "name": "q" },
+        }))
+        .unwrap();
+        assert_eq!(query.metadata.name.as_deref(), Some("q"));
+        assert_eq!(query.phase(), "pending");
+    }
+
+    #[test]
+    fn debug_output_holds_no_credentials() {
+        let model: crate::Model = serde_json::from_value(json!({
+            "metadata": {},
+            "spec": { "config": { "openai": {
+                "apiKey": { "value": "hunter2" },
+                "headers": [{ "name": "h", "value": { "value": "hunter2" } }],
+            } } },
+        }))
+        .unwrap();
+        let config = model.spec.config.openai.as_ref().unwrap();
+        assert_eq!(config.api_key.value.as_deref(), Some("hunter2"));
+        assert!(!format!("{model:?}").contains("hunter2"));
+    }
+}

@@ -1,5 +1,9 @@
 //! The kinds of the API group `ark.mckinsey.com`: types, schemas, defaulting and
 //! validation. Everything here is pure; what must be looked up is passed in.
+//!
+//! Kubernetes stores objects without a `spec`, so each kind decodes one as an empty spec
+//! and one such object does not stop a watch. The derive takes serde attributes only
+//! behind `cfg_attr`.
 
 pub mod a2a_server;
 pub mod a2a_task;

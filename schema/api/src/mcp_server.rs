@@ -18,6 +18,7 @@ use crate::shared::{Condition, Header, ValueSource, integer};
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "A server whose tools become Tool objects."
 )]
 #[serde(rename_all = "camelCase", default)]

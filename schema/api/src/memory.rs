@@ -18,6 +18,7 @@ use crate::shared::{Header, ValueSource};
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "A store of conversations."
 )]
 #[serde(rename_all = "camelCase", default)]

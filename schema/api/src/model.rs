@@ -20,6 +20,7 @@ use crate::shared::{Condition, Header, ValueSource};
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "A language model behind a provider's API."
 )]
 #[serde(rename_all = "camelCase", default)]

@@ -1,6 +1,10 @@
 //! ObjectMeta: its known fields, and the checks of Kubernetes on it.
 
+mod types;
+
 use serde_json::{Map, Value, json};
+
+pub use types::check_types;
 
 use crate::field_error::FieldError;
 use crate::names::{dns_label_errors, label_value_errors, qualified_name_errors, subdomain_errors};
@@ -85,7 +89,8 @@ pub fn validate(metadata: &Value, namespaced: bool) -> Vec<FieldError> {
     errors
 }
 
-/// Checks what an update may not change: `old` and `new` are whole metadata objects.
+/// Checks what an update may not change: `old` and `new` are whole metadata objects, with what
+/// the server itself fills in (uid, times, generation) already taken over from `old`.
 pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for field in [

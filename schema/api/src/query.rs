@@ -21,6 +21,7 @@ use crate::shared::{
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "One question to an Agent, Team, Model or Tool, and its answer."
 )]
 #[serde(rename_all = "camelCase", default)]

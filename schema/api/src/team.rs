@@ -18,6 +18,7 @@ use crate::shared::{Condition, integer};
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "Several agents that work on one question."
 )]
 #[serde(rename_all = "camelCase", default)]

@@ -19,6 +19,7 @@ use crate::shared::{Header, NameReference, ObjectReference, Parameter, any_objec
     schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
+    attr = "cfg_attr(all(), serde(default))",
     doc = "Something a model may call."
 )]
 #[serde(rename_all = "camelCase", default)]

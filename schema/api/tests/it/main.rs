@@ -1,3 +1,4 @@
 //! Integration tests of the kinds of `ark.mckinsey.com`.
 
 mod samples;
+mod schemas;
