@@ -1,1 +1,83 @@
-fn main() {}
+//! `ark`: every role of the system and every human command, in one executable.
+
+mod database;
+mod dry_run;
+mod follow;
+mod manifests;
+mod offline;
+mod process;
+mod progress;
+mod roles;
+mod run;
+mod system;
+mod up;
+
+use clap::{Parser, Subcommand};
+
+/// AI agent queries on Kubernetes, executed by a pool of workers on a Postgres queue.
+#[derive(Debug, Parser)]
+#[command(name = "ark", version, propagate_version = true, max_term_width = 110, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    logging: process::Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Try it on this machine, without a cluster and without a key:
+  ark run examples/quickstart.yaml --provider mock --watch
+
+Keep a system running, and use kubectl on it:
+  ark up
+  kubectl --kubeconfig DATA_DIR/kubeconfig get queries
+
+Each flag can also be given by an environment variable, as its help says.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole system in one process, on a local Postgres
+    Up(up::Up),
+    /// Run the queries of manifest files to their end and print the answers
+    Run(run::Run),
+    /// Serve the Kubernetes API for Ark's resources from Postgres
+    Apiserver(roles::Apiserver),
+    /// Turn Queries into executions in the queue
+    Dispatcher(roles::Dispatcher),
+    /// Claim executions, call the models, report the answers
+    Worker(roles::Worker),
+    /// Serve a fake model provider, deterministic and without cost
+    MockProvider(offline::MockProvider),
+    /// Bring a database to the schema of this program
+    Migrate(offline::Migrate),
+    /// Print the CustomResourceDefinitions of Ark's kinds as YAML
+    Crds,
+}
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    cli.logging.start();
+    process::raise_file_limit();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let runtime = tokio::runtime::Runtime::new().expect("the system has threads");
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Up(up) => up.execute().await,
+            Command::Run(run) => run.execute().await,
+            Command::Apiserver(role) => role.execute().await,
+            Command::Dispatcher(role) => role.execute().await,
+            Command::Worker(role) => role.execute().await,
+            Command::MockProvider(mock) => mock.execute().await,
+            Command::Migrate(migrate) => migrate.execute().await,
+            Command::Crds => offline::print_crds(),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ark: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -77,7 +77,7 @@ async fn start() -> Cluster {
     }
     let data_dir = tempfile::Builder::new()
         .prefix("arkt")
-        .tempdir()
+        .tempdir_in(ark_postgres::temporary_dir())
         .expect("a temporary folder");
     let settings = [
         ("fsync", "off"),
