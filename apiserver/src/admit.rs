@@ -1,0 +1,286 @@
+//! What happens to an object between decoding and storing: defaults, metadata, validation.
+
+use ark_api::admission::{self, Found};
+use ark_api::structural;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{SecondsFormat, Utc};
+use rand::Rng;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::catalog::{Resource, Rules};
+use crate::core_kinds;
+use crate::lookup;
+use crate::object::{self, Object};
+use crate::route::Target;
+use crate::server::Server;
+use crate::status::{FieldError, Result, Status};
+
+/// Which part of an object a write may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Main,
+    Status,
+}
+
+/// Completes and checks a new object. Its uid is `uid`.
+pub(crate) async fn create(
+    server: &Server,
+    target: &Target,
+    mut object: Object,
+    uid: Uuid,
+    warnings: &mut Vec<String>,
+) -> Result<Object> {
+    let resource = target.resource;
+    if !object::meta(&object, "resourceVersion").is_empty() {
+        let message = "resourceVersion should not be set on objects to be created";
+        return Err(Status::new(500, "", message));
+    }
+    if resource.has_status() {
+        object.remove("status");
+    }
+    let metadata = object::metadata_mut(&mut object);
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
+        metadata.remove(field);
+    }
+    metadata.insert("uid".into(), uid.to_string().into());
+    metadata.insert("creationTimestamp".into(), now().into());
+    metadata.remove("generation");
+    if resource.ark().is_some() {
+        metadata.insert("generation".into(), 1.into());
+    }
+    name_generated(metadata);
+    let found = complete(server, resource, Part::Main, &mut object).await?;
+    check(server, resource, None, object, &found, warnings)
+}
+
+/// Completes and checks the new state of `old`.
+pub(crate) async fn update(
+    server: &Server,
+    target: &Target,
+    part: Part,
+    old: &Object,
+    mut new: Object,
+    warnings: &mut Vec<String>,
+) -> Result<Object> {
+    let resource = target.resource;
+    match part {
+        Part::Status => {
+            let status = new.remove("status");
+            new = old.clone();
+            new.remove("status");
+            new.extend(status.map(|status| ("status".to_owned(), status)));
+        }
+        Part::Main if resource.has_status() => {
+            new.remove("status");
+            new.extend(old.get("status").map(|status| ("status".to_owned(), status.clone())));
+        }
+        Part::Main => {}
+    }
+    keep_system_metadata(old, &mut new);
+    let found = complete(server, resource, part, &mut new).await?;
+    if part == Part::Main && resource.ark().is_some() {
+        let generation = next_generation(old, &new);
+        object::metadata_mut(&mut new).insert("generation".into(), generation.into());
+    }
+    check(server, resource, Some((old, part)), new, &found, warnings)
+}
+
+/// Seconds precision, as Kubernetes writes times in metadata.
+pub(crate) fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A name from `generateName`: five characters without vowels, so that no words arise.
+fn name_generated(metadata: &mut Object) {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    const PREFIX: usize = 58;
+    let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
+    if !text("name").is_empty() || text("generateName").is_empty() {
+        return;
+    }
+    let mut name: String = text("generateName").chars().take(PREFIX).collect();
+    let mut random = rand::rng();
+    let letters = (0..5).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())]));
+    name.extend(letters);
+    metadata.insert("name".into(), name.into());
+}
+
+/// Fields of metadata that only the server sets keep their values; a given uid or time is compared later.
+fn keep_system_metadata(old: &Object, new: &mut Object) {
+    let before = object::metadata(old);
+    let metadata = object::metadata_mut(new);
+    metadata.remove("managedFields");
+    metadata.remove("selfLink");
+    for field in ["generation", "deletionGracePeriodSeconds"] {
+        metadata.remove(field);
+        metadata.extend(before.get(field).map(|v| (field.to_owned(), v.clone())));
+    }
+    for field in ["uid", "creationTimestamp", "deletionTimestamp"] {
+        if let (false, Some(value)) = (metadata.contains_key(field), before.get(field)) {
+            metadata.insert(field.into(), value.clone());
+        }
+    }
+    if let Some(version) = before.get("resourceVersion") {
+        metadata.insert("resourceVersion".into(), version.clone());
+    }
+}
+
+/// One more whenever anything but metadata and status has changed.
+fn next_generation(old: &Object, new: &Object) -> i64 {
+    let current = object::metadata(old).get("generation").and_then(Value::as_i64).unwrap_or(0);
+    let rest = |object: &Object| -> Object {
+        let keep = |key: &str| key != "metadata" && key != "status";
+        let kept = object.iter().filter(|(key, _)| keep(key));
+        kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    current + i64::from(rest(old) != rest(new))
+}
+
+/// Defaults: the schema's, then Ark's, or those of a core kind. Returns what the object refers to.
+///
+/// A write of the status leaves the rest as it is, so that Ark's rules, which look at the rest, do not run.
+async fn complete(
+    server: &Server,
+    resource: &Resource,
+    part: Part,
+    object: &mut Object,
+) -> Result<Found> {
+    let mut found = Found::new();
+    match resource.rules {
+        Rules::Ark(kind) => {
+            let mut value = Value::Object(std::mem::take(object));
+            structural::apply_defaults(kind.schema(), &mut value);
+            if part == Part::Main {
+                found = lookup::references(server, kind.kind, &value).await?;
+                admission::default(kind.kind, &mut value, &found);
+            }
+            if let Value::Object(completed) = value {
+                *object = completed;
+            }
+        }
+        Rules::Secret => complete_secret(object)?,
+        Rules::Namespace => complete_namespace(object),
+        _ => {}
+    }
+    Ok(found)
+}
+
+/// Folds `stringData` into `data` and checks that `data` is base64.
+fn complete_secret(secret: &mut Object) -> Result<()> {
+    secret.entry("type").or_insert_with(|| "Opaque".into());
+    let plain = secret.remove("stringData");
+    let broken = |why: String| Status::bad_request(format!("Secret cannot be handled: {why}"));
+    let mut data = match secret.remove("data") {
+        None | Some(Value::Null) => Object::new(),
+        Some(Value::Object(data)) => data,
+        Some(_) => return Err(broken("data must be an object".into())),
+    };
+    for (key, value) in &data {
+        if value.as_str().is_none_or(|text| STANDARD.decode(text).is_err()) {
+            return Err(broken(format!("data[{key:?}] must be a base64 string")));
+        }
+    }
+    for (key, value) in plain.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        let Some(text) = value.as_str() else {
+            return Err(broken(format!("stringData[{key:?}] must be a string")));
+        };
+        data.insert(key.clone(), STANDARD.encode(text).into());
+    }
+    if !data.is_empty() {
+        secret.insert("data".into(), data.into());
+    }
+    Ok(())
+}
+
+fn complete_namespace(namespace: &mut Object) {
+    let name = object::meta(namespace, "name").to_owned();
+    namespace.entry("spec").or_insert_with(|| json!({"finalizers": ["kubernetes"]}));
+    namespace.entry("status").or_insert_with(|| json!({"phase": "Active"}));
+    let metadata = object::metadata_mut(namespace);
+    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+    if let Some(labels) = labels.as_object_mut() {
+        labels.insert("kubernetes.io/metadata.name".into(), name.into());
+    }
+}
+
+/// Schema, metadata and Ark's rules; every broken one becomes a cause.
+fn check(
+    server: &Server,
+    resource: &Resource,
+    old: Option<(&Object, Part)>,
+    object: Object,
+    found: &Found,
+    warnings: &mut Vec<String>,
+) -> Result<Object> {
+    let value = Value::Object(object);
+    let mut errors = check_metadata(resource, old.map(|(old, _)| old), &value["metadata"]);
+    if let Some(schema) = resource.schema() {
+        errors.extend(structural::validate(schema, &value));
+    }
+    let main = old.is_none_or(|(_, part)| part == Part::Main);
+    if let (true, Some(kind), true) = (errors.is_empty(), resource.ark(), main) {
+        let verdict = admission::validate_with(kind.kind, &value, found, server.admission);
+        errors.extend(verdict.errors);
+        warnings.extend(verdict.warnings);
+    }
+    if let Rules::Stored { warning: Some(warning) } = resource.rules {
+        warnings.push(warning.to_owned());
+    }
+    let Value::Object(object) = value else {
+        return Err(Status::internal("admission made something else of an object"));
+    };
+    if errors.is_empty() {
+        return Ok(object);
+    }
+    let name = object::meta(&object, "name");
+    Err(Status::invalid(&resource.group, &resource.kind, name, &errors))
+}
+
+fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -> Vec<FieldError> {
+    let mut errors = ark_api::object_meta::validate(metadata, resource.namespaced);
+    if resource.group == core_kinds::RBAC {
+        // Names such as `system:reader` are usual there.
+        errors.retain(|e| e.field != "metadata.name");
+    }
+    if let Some(old) = old {
+        let old = Value::Object(object::metadata(old).clone());
+        errors.extend(ark_api::object_meta::validate_update(&old, metadata));
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(value: Value) -> Object {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn only_the_content_counts_for_the_generation() {
+        let old = object(json!({"metadata": {"generation": 3, "name": "q"}, "spec": {"a": 1}, "status": {}}));
+        let same = object(json!({"metadata": {"labels": {}}, "spec": {"a": 1}, "status": {"phase": "done"}}));
+        assert_eq!(next_generation(&old, &same), 3);
+        let other = object(json!({"metadata": {}, "spec": {"a": 2}}));
+        assert_eq!(next_generation(&old, &other), 4);
+    }
+
+    #[test]
+    fn generated_names_are_short_enough() {
+        let mut metadata = object(json!({"generateName": "x".repeat(80)}));
+        name_generated(&mut metadata);
+        assert_eq!(metadata["name"].as_str().unwrap().len(), 63);
+    }
+
+    #[test]
+    fn plain_text_of_a_secret_becomes_data() {
+        let mut secret = object(json!({"data": {"a": "YQ=="}, "stringData": {"b": "b", "a": "x"}}));
+        complete_secret(&mut secret).unwrap();
+        assert_eq!(Value::Object(secret), json!({"type": "Opaque", "data": {"a": "eA==", "b": "Yg=="}}));
+        let mut broken = object(json!({"data": {"a": "not base64!"}}));
+        assert_eq!(complete_secret(&mut broken).unwrap_err().code, 400);
+    }
+}

@@ -1,0 +1,334 @@
+//! The query parameters of the Kubernetes API and the rules between them.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::selector::{FieldSelector, LabelSelector};
+use crate::status::{FieldError, Result, Status};
+
+/// The decoded query string.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        let pairs = url::form_urlencoded::parse(text.unwrap_or_default().as_bytes());
+        Self(pairs.into_owned().collect())
+    }
+
+    /// The first value of a parameter; an empty value counts as none.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// Everything but `false` and `0` is true, as in Kubernetes.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.is_some_and(|(_, value)| value != "0" && !value.eq_ignore_ascii_case("false"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
+    fn integer(&self, name: &str) -> Result<Option<i64>> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| {
+                Status::bad_request(format!(
+                    "{name}: Invalid value: {text:?}: it must be an integer"
+                ))
+            })
+        };
+        self.get(name).map(parse).transpose()
+    }
+}
+
+/// How fields that the schema does not know are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldValidation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+/// The parameters of a write; also those of a deletion.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WriteOptions {
+    pub(crate) dry_run: bool,
+    pub(crate) field_validation: FieldValidation,
+}
+
+impl WriteOptions {
+    /// `kind` names the options in error messages: `CreateOptions`, `UpdateOptions`, `PatchOptions`.
+    pub(crate) fn parse(query: &Query, kind: &str) -> Result<Self> {
+        let field_validation = match query.get("fieldValidation") {
+            None | Some("Warn") => FieldValidation::Warn,
+            Some("Ignore") => FieldValidation::Ignore,
+            Some("Strict") => FieldValidation::Strict,
+            Some(other) => {
+                let supported = ["", "Ignore", "Strict", "Warn"];
+                let cause = FieldError::not_supported("fieldValidation", &other.into(), &supported);
+                return Err(Status::invalid_options(kind, cause));
+            }
+        };
+        let dry_run: Vec<&str> = query.get("dryRun").into_iter().collect();
+        Ok(Self {
+            dry_run: is_dry_run(&dry_run, kind)?,
+            field_validation,
+        })
+    }
+}
+
+fn is_dry_run(values: &[&str], kind: &str) -> Result<bool> {
+    if values.iter().any(|v| *v != "All") {
+        let cause = FieldError::not_supported("dryRun", &Value::from(values), &["All"]);
+        return Err(Status::invalid_options(kind, cause));
+    }
+    Ok(!values.is_empty())
+}
+
+/// The parameters of a deletion, from its body or else from the query.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct DeleteOptions {
+    dry_run: Vec<String>,
+    pub(crate) propagation_policy: Option<String>,
+    pub(crate) preconditions: Preconditions,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Preconditions {
+    pub(crate) uid: Option<String>,
+    pub(crate) resource_version: Option<String>,
+}
+
+impl DeleteOptions {
+    pub(crate) fn parse(query: &Query, body: &[u8]) -> Result<Self> {
+        let options = if body.is_empty() {
+            Self {
+                dry_run: query.get("dryRun").map(str::to_owned).into_iter().collect(),
+                propagation_policy: query.get("propagationPolicy").map(str::to_owned),
+                preconditions: Preconditions::default(),
+            }
+        } else {
+            let parsed: Option<Self> = serde_json::from_slice(body).map_err(|e| {
+                Status::bad_request(format!("the body is not valid DeleteOptions: {e}"))
+            })?;
+            parsed.unwrap_or_default()
+        };
+        options.validate()?;
+        Ok(options)
+    }
+
+    fn validate(&self) -> Result<()> {
+        const POLICIES: [&str; 4] = ["Foreground", "Background", "Orphan", "nil"];
+        if let Some(policy) = &self.propagation_policy
+            && !POLICIES[..3].contains(&policy.as_str())
+        {
+            let value = policy.as_str().into();
+            let cause = FieldError::not_supported("propagationPolicy", &value, &POLICIES);
+            return Err(Status::invalid_options("DeleteOptions", cause));
+        }
+        self.is_dry_run().map(|_| ())
+    }
+
+    pub(crate) fn is_dry_run(&self) -> Result<bool> {
+        let values: Vec<_> = self.dry_run.iter().map(String::as_str).collect();
+        is_dry_run(&values, "DeleteOptions")
+    }
+}
+
+/// The parameters of a list or a watch.
+#[derive(Debug)]
+pub(crate) struct ListOptions {
+    /// None: not given.
+    pub(crate) version: Option<i64>,
+    /// The list must be that of exactly `version`.
+    pub(crate) exact: bool,
+    pub(crate) limit: Option<i64>,
+    pub(crate) continue_from: Option<Continue>,
+    pub(crate) labels: LabelSelector,
+    pub(crate) fields: FieldSelector,
+    /// How long a watch lasts at most.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) bookmarks: bool,
+}
+
+impl ListOptions {
+    pub(crate) fn parse(query: &Query, watch: bool) -> Result<Self> {
+        if let Some(cause) = broken_rule(query, watch) {
+            return Err(Status::invalid_options("ListOptions", cause));
+        }
+        let version = resource_version(query)?;
+        let limit = query.integer("limit")?.filter(|limit| *limit > 0);
+        let continue_from = query.get("continue").map(Continue::decode).transpose()?;
+        if continue_from.is_some() && version.is_some_and(|v| v > 0) {
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        let matching = query.get("resourceVersionMatch");
+        let legacy_exact = matching.is_none() && limit.is_some() && version.is_some_and(|v| v > 0);
+        Ok(Self {
+            version,
+            exact: matching == Some("Exact") || legacy_exact,
+            limit,
+            continue_from,
+            labels: LabelSelector::parse(query.get("labelSelector").unwrap_or_default())?,
+            fields: FieldSelector::parse(query.get("fieldSelector").unwrap_or_default())?,
+            timeout: query
+                .integer("timeoutSeconds")?
+                .and_then(|s| u64::try_from(s).ok())
+                .filter(|s| *s > 0)
+                .map(Duration::from_secs),
+            bookmarks: query.flag("allowWatchBookmarks"),
+        })
+    }
+
+    pub(crate) fn has_selector(&self) -> bool {
+        !self.labels.is_empty() || !self.fields.is_empty()
+    }
+}
+
+/// The `resourceVersion` parameter; `0` is a value of its own.
+pub(crate) fn resource_version(query: &Query) -> Result<Option<i64>> {
+    let parse = |text: &str| {
+        text.parse::<u64>()
+            .ok()
+            .and_then(|v| i64::try_from(v).ok())
+            .ok_or_else(|| {
+                Status::bad_request(format!(
+                    "invalid resource version: resourceVersion: Invalid value: {text:?}: \
+                     strconv.ParseUint: parsing {text:?}: invalid syntax"
+                ))
+            })
+    };
+    query.get("resourceVersion").map(parse).transpose()
+}
+
+/// The rules between the parameters of lists and watches.
+fn broken_rule(query: &Query, watch: bool) -> Option<FieldError> {
+    const MATCH: &str = "resourceVersionMatch";
+    const INITIAL: &str = "sendInitialEvents";
+    let matching = query.get(MATCH);
+    let forbidden = |field: &str, why: &str| Some(FieldError::forbidden(field, why));
+    if watch && query.has(INITIAL) {
+        if matching != Some("NotOlderThan") {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            return forbidden(MATCH, why);
+        }
+        // Clients fall back to a list and a watch when they read this.
+        let why =
+            "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+        return forbidden(INITIAL, why);
+    }
+    if let Some(matching) = matching {
+        if watch {
+            let why =
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            return forbidden(MATCH, why);
+        }
+        let Some(version) = query.get("resourceVersion") else {
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            return forbidden(MATCH, why);
+        };
+        if query.get("continue").is_some() {
+            return forbidden(MATCH, "resourceVersionMatch is forbidden with continue");
+        }
+        if !["Exact", "NotOlderThan"].contains(&matching) {
+            let supported = ["Exact", "NotOlderThan"];
+            return Some(FieldError::not_supported(MATCH, &matching.into(), &supported));
+        }
+        if matching == "Exact" && version == "0" {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            return forbidden(MATCH, why);
+        }
+    }
+    if query.has(INITIAL) {
+        return forbidden(INITIAL, "sendInitialEvents is forbidden for list");
+    }
+    None
+}
+
+/// Where the next page of a list begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Continue {
+    /// The version of every page; None: the newest, with gaps, after the first page's expired.
+    pub(crate) version: Option<i64>,
+    pub(crate) after: (String, String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Token {
+    v: String,
+    rv: i64,
+    start: String,
+}
+
+impl Continue {
+    pub(crate) fn encode(&self) -> String {
+        let (namespace, name) = &self.after;
+        let token = Token {
+            v: "meta.k8s.io/v1".to_owned(),
+            rv: self.version.unwrap_or(-1),
+            start: format!("{namespace}/{name}\0"),
+        };
+        URL_SAFE_NO_PAD.encode(serde_json::json!(token).to_string())
+    }
+
+    fn decode(text: &str) -> Result<Self> {
+        let broken = |why: &dyn std::fmt::Display| {
+            Status::bad_request(format!(
+                "invalid continue token: continue key is not valid: {why}"
+            ))
+        };
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text.trim_end_matches('='))
+            .map_err(|e| broken(&e))?;
+        let token: Token = serde_json::from_slice(&bytes).map_err(|e| broken(&e))?;
+        let start = token.start.strip_suffix('\0').unwrap_or(&token.start);
+        let (namespace, name) = start
+            .split_once('/')
+            .filter(|_| token.v == "meta.k8s.io/v1" && token.rv != 0)
+            .ok_or_else(|| broken(&"it was not made by this server"))?;
+        Ok(Self {
+            version: (token.rv > 0).then_some(token.rv),
+            after: (namespace.to_owned(), name.to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_continue_token_comes_back() {
+        let token = Continue {
+            version: Some(101),
+            after: ("default".into(), "q7".into()),
+        };
+        assert_eq!(Continue::decode(&token.encode()).unwrap(), token);
+        let inconsistent = Continue {
+            version: None,
+            ..token
+        };
+        let again = Continue::decode(&inconsistent.encode()).unwrap();
+        assert_eq!(again, inconsistent);
+        assert_eq!(Continue::decode("xx").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn a_page_at_a_version_is_exact() {
+        let parse = |text| ListOptions::parse(&Query::parse(Some(text)), false).unwrap();
+        assert!(parse("limit=5&resourceVersion=7").exact);
+        assert!(!parse("limit=5&resourceVersion=0").exact);
+        assert!(!parse("resourceVersion=7").exact);
+    }
+}

@@ -1,0 +1,58 @@
+//! A received request, as the handlers see it.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::catalog::Resource;
+use crate::negotiate;
+use crate::options::Query;
+use crate::render::Renderer;
+use crate::status::Result;
+use crate::table::Include;
+
+/// The parts of a request; the body is read whole.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Request {
+    /// How the client wants this resource's objects.
+    pub(crate) fn renderer(&self, resource: &'static Resource) -> Result<Renderer> {
+        Ok(Renderer {
+            resource,
+            view: negotiate::view(&self.headers)?,
+            include: Include::parse(self.query.get("includeObject")),
+        })
+    }
+
+    pub(crate) fn require_json(&self) -> Result<()> {
+        negotiate::require_json(&self.headers)
+    }
+
+    pub(crate) fn is_watch(&self) -> bool {
+        self.method == Method::GET && self.query.flag("watch")
+    }
+
+    pub(crate) fn is_mutating(&self) -> bool {
+        ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&self.method)
+    }
+
+    /// The verb that metrics and error messages name.
+    pub(crate) fn verb(&self, collection: bool) -> &'static str {
+        match self.method.as_str() {
+            "GET" if self.is_watch() => "watch",
+            "GET" if collection => "list",
+            "GET" => "get",
+            "POST" => "create",
+            "PUT" => "update",
+            "PATCH" => "patch",
+            "DELETE" if collection => "deletecollection",
+            "DELETE" => "delete",
+            _ => "other",
+        }
+    }
+}
