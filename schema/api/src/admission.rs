@@ -13,6 +13,8 @@ mod team;
 mod tool;
 mod values;
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -176,15 +178,26 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Requires a duration that parses and is above zero.
+    /// Requires a duration that parses; zero is one, below zero is not.
+    fn require_duration(&mut self, text: Option<&str>, field: &str) -> Option<Duration> {
+        let text = text?;
+        match duration::parse(text) {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                let detail = error.to_string();
+                self.error(FieldError::invalid(field, &json!(text), &detail));
+                None
+            }
+        }
+    }
+
+    /// Requires a duration above zero.
     fn require_positive(&mut self, text: Option<&str>, field: &str) {
-        let Some(text) = text else { return };
-        let problem = match duration::parse(text) {
-            Ok(duration) if duration.is_zero() => "must be greater than zero".to_owned(),
-            Ok(_) => return,
-            Err(error) => error.to_string(),
-        };
-        self.error(FieldError::invalid(field, &json!(text), &problem));
+        let duration = self.require_duration(text, field);
+        if duration.is_some_and(|duration| duration.is_zero()) {
+            let detail = "must be greater than zero";
+            self.error(FieldError::invalid(field, &json!(text), detail));
+        }
     }
 
     fn echo_migration_warnings(&mut self) {

@@ -1,6 +1,6 @@
 //! Model: defaults and rules.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::values::Resolved;
 use super::{Check, check_model_url, make_canonical, object_at, stamp_migration};
@@ -14,12 +14,6 @@ pub(super) fn default(object: &mut Value) {
     let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();
     let Some(spec) = object_at(object, "spec") else {
         return;
-    };
-    let text = |spec: &serde_json::Map<String, Value>, field: &str| {
-        spec.get(field)
-            .and_then(Value::as_str)
-            .unwrap_or("")
-            .to_owned()
     };
     make_canonical(spec.get_mut("pollInterval"));
     let type_ = text(spec, "type");
@@ -47,10 +41,15 @@ pub(super) fn default(object: &mut Value) {
     }
 }
 
+fn text(spec: &Map<String, Value>, field: &str) -> String {
+    let value = spec.get(field).and_then(Value::as_str);
+    value.unwrap_or("").to_owned()
+}
+
 pub(super) fn validate(check: &mut Check<'_>) -> Result<(), FieldError> {
     let spec: ModelSpec = check.spec()?;
     check.resolve(&spec.model, "spec.model");
-    check.require_positive(spec.poll_interval.as_deref(), "spec.pollInterval");
+    check.require_duration(spec.poll_interval.as_deref(), "spec.pollInterval");
     let path = format!("spec.config.{}", spec.provider);
     match spec.provider.as_str() {
         "openai" => {

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::Check;
 use crate::a2a_server::A2AServerSpec;
 use crate::ark_config::ArkConfigSpec;
-use crate::duration::{self, DurationError};
 use crate::execution_engine::ExecutionEngineSpec;
 use crate::field_error::FieldError;
 use crate::mcp_server::MCPServerSpec;
@@ -17,7 +16,7 @@ pub(super) fn validate_mcp_server(check: &mut Check<'_>) -> Result<(), FieldErro
     let spec: MCPServerSpec = check.spec()?;
     check.resolve(&spec.address, "spec.address");
     check.headers(&spec.headers, "spec.headers");
-    poll_interval(check, spec.poll_interval.as_deref());
+    check.require_duration(spec.poll_interval.as_deref(), "spec.pollInterval");
     Ok(())
 }
 
@@ -54,7 +53,7 @@ pub(super) fn validate_a2a_server(check: &mut Check<'_>) -> Result<(), FieldErro
             check.error(FieldError::required(format!("{path}.value"), &detail));
         }
     }
-    poll_interval(check, spec.poll_interval.as_deref());
+    check.require_duration(spec.poll_interval.as_deref(), "spec.pollInterval");
     Ok(())
 }
 
@@ -70,19 +69,6 @@ pub(super) fn validate_ark_config(check: &mut Check<'_>) -> Result<(), FieldErro
     }
     check.require_positive(spec.query_ttl.as_deref(), "spec.queryTTL");
     Ok(())
-}
-
-fn poll_interval(check: &mut Check<'_>, text: Option<&str>) {
-    let Some(text) = text else { return };
-    let problem: Option<DurationError> = duration::parse(text).err();
-    if let Some(problem) = problem {
-        let field = "spec.pollInterval";
-        check.error(FieldError::invalid(
-            field,
-            &json!(text),
-            &problem.to_string(),
-        ));
-    }
 }
 
 fn as_value(address: AddressSource) -> ValueSource {
