@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+use ark_api::admission::ModelUrlPolicy;
 use ark_api::{Agent, ArkConfig, Model, Query, Team, Tool};
 use serde_json::Value;
 
@@ -85,12 +86,12 @@ pub enum Object {
 pub type Found = BTreeMap<ObjectKey, Option<Object>>;
 
 /// How strictly to plan.
-#[derive(Clone, Copy)]
-pub struct Options<'p> {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
     /// Credentials that are missing are only a warning, for a provider that reads none.
     pub lenient_secrets: bool,
-    /// Whether a Model may have this base URL; the error continues the sentence "the URL ...".
-    pub check_url: &'p dyn Fn(&str) -> Result<(), String>,
+    /// Which base URLs a Model may have.
+    pub model_url_policy: ModelUrlPolicy,
 }
 
 /// One round's answer.
@@ -132,7 +133,7 @@ pub struct Unplannable {
 }
 
 /// Resolves as far as `found` allows. The Query must have been defaulted and validated.
-pub fn resolve(query: &Query, found: &Found, options: Options<'_>) -> Resolution {
+pub fn resolve(query: &Query, found: &Found, options: Options) -> Resolution {
     let mut resolver = Resolver {
         query,
         found,
@@ -191,7 +192,7 @@ fn unsupported(sentence: impl Into<String>) -> Stop {
 struct Resolver<'a> {
     query: &'a Query,
     found: &'a Found,
-    options: Options<'a>,
+    options: Options,
     needs: BTreeSet<ObjectKey>,
     prompt_secrets: BTreeSet<(String, String)>,
     warnings: Vec<String>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ark_api::admission::check_model_url;
 use ark_api::annotations::{LIMIT_CONCURRENCY, LIMIT_REQUESTS_PER_MINUTE};
 use ark_api::{AzureConfig, Header, Model, ValueSource};
 use kube::ResourceExt;
@@ -86,7 +87,7 @@ impl Resolver<'_> {
 
     fn check_url(&self, owner: &Owner, field: &str, url: &str) -> Result<(), Stop> {
         let refused = |why| configuration(format!("{owner}: {field} {why}"));
-        (self.options.check_url)(url).map_err(refused)
+        check_model_url(url, self.options.model_url_policy).map_err(refused)
     }
 }
 

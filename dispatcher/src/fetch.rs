@@ -1,0 +1,210 @@
+//! Reads the objects that planning needs, as fresh as it needs them and no oftener.
+//!
+//! An object serves every Query that was seen before its reading began, so that whoever applies an Agent and then a Query
+//! gets that Agent; and each object is read by one reader at a time, at most every [`APART`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ark_api::admission;
+use ark_plan::resolve::{Kind, Object, ObjectKey};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use kube::Resource;
+use kube::core::Request;
+use kube::core::params::GetParams;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::metrics::{KindLabel, Metrics};
+
+const APART: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_CELLS: usize = 4096;
+
+/// The API or the database does not answer for now: the same is tried again, and nothing is concluded.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unavailable(pub(crate) String);
+
+#[derive(Default)]
+struct Cell {
+    last: tokio::sync::Mutex<Option<(Instant, Option<Object>)>>,
+}
+
+/// Reads objects and remembers the last reading of each.
+pub(crate) struct Objects {
+    client: kube::Client,
+    cells: Mutex<HashMap<ObjectKey, Arc<Cell>>>,
+    metrics: Metrics,
+}
+
+impl Objects {
+    pub(crate) fn new(client: kube::Client, metrics: Metrics) -> Self {
+        Self {
+            client,
+            cells: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// The object as it was at `since` or later.
+    pub(crate) async fn get(
+        &self,
+        key: &ObjectKey,
+        since: Instant,
+    ) -> Result<Option<Object>, Unavailable> {
+        let cell = self.cell(key);
+        let mut last = cell.last.lock().await;
+        if let Some((started, object)) = &*last {
+            if *started >= since {
+                return Ok(object.clone());
+            }
+            tokio::time::sleep_until((*started + APART).into()).await;
+        }
+        let started = Instant::now();
+        let object = self.read(key).await?;
+        *last = Some((started, object.clone()));
+        Ok(object)
+    }
+
+    fn cell(&self, key: &ObjectKey) -> Arc<Cell> {
+        let mut cells = self
+            .cells
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if cells.len() >= KEEP_CELLS {
+            cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+        }
+        cells.entry(key.clone()).or_default().clone()
+    }
+
+    async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, Unavailable> {
+        let kind = kind_name(key.kind);
+        self.metrics.reads.get_or_create(&KindLabel { kind }).inc();
+        let object = match self.request(key).await {
+            Ok(Some(object)) => object,
+            Ok(None) => return Ok(None),
+            Err(Refusal::ForGood(why)) => return Ok(Some(Object::Unusable(why))),
+            Err(Refusal::ForNow(why)) => return Err(Unavailable(format!("{key}: {why}"))),
+        };
+        let decoded = decode(key.kind, object);
+        Ok(Some(decoded.unwrap_or_else(|error| {
+            Object::Unusable(format!("it does not fit its kind ({error})"))
+        })))
+    }
+
+    async fn request(&self, key: &ObjectKey) -> Result<Option<Value>, Refusal> {
+        if !ark_api::names::subdomain_errors(&key.name).is_empty() {
+            return Ok(None); // no object can have such a name
+        }
+        let request =
+            Request::new(url_path(key.kind, &key.namespace)).get(&key.name, &GetParams::default());
+        let request = request.map_err(|error| Refusal::ForGood(error.to_string()))?;
+        match tokio::time::timeout(TIMEOUT, self.client.request::<Value>(request)).await {
+            Err(_) => Err(Refusal::ForNow("no answer in time".to_owned())),
+            Ok(Ok(object)) => Ok(Some(object)),
+            Ok(Err(error)) => refusal(key, &error),
+        }
+    }
+}
+
+enum Refusal {
+    ForNow(String),
+    ForGood(String),
+}
+
+// A server without the kind answers 404 as well: to planning, the object is not there.
+fn refusal(key: &ObjectKey, error: &kube::Error) -> Result<Option<Value>, Refusal> {
+    let kube::Error::Api(status) = error else {
+        return Err(Refusal::ForNow(error.to_string()));
+    };
+    match status.code {
+        404 => Ok(None),
+        403 => Err(Refusal::ForGood(format!(
+            "the dispatcher may not read it; grant its service account the right to get {}",
+            plural(key.kind)
+        ))),
+        400 | 405 | 406 | 422 => Err(Refusal::ForGood(status.message.clone())),
+        code => Err(Refusal::ForNow(format!("{code} {}", status.message))),
+    }
+}
+
+fn decode(kind: Kind, mut object: Value) -> Result<Object, serde_json::Error> {
+    fn typed<T: DeserializeOwned>(
+        kind: &str,
+        mut object: Value,
+    ) -> Result<Arc<T>, serde_json::Error> {
+        // Plain CRDs default nothing in code.
+        admission::default(kind, &mut object, &admission::Found::new());
+        Ok(Arc::new(serde_json::from_value(object)?))
+    }
+    Ok(match kind {
+        Kind::Agent => Object::Agent(typed("Agent", object)?),
+        Kind::Model => Object::Model(typed("Model", object)?),
+        Kind::Tool => Object::Tool(typed("Tool", object)?),
+        Kind::Team => Object::Team(typed("Team", object)?),
+        Kind::ArkConfig => Object::ArkConfig(typed("ArkConfig", object)?),
+        Kind::ConfigMap => {
+            let data: Option<BTreeMap<String, String>> =
+                serde_json::from_value(object["data"].take())?;
+            Object::ConfigMap(Arc::new(data.unwrap_or_default()))
+        }
+        Kind::Secret => {
+            let data = object["data"].as_object();
+            Object::Secret(Arc::new(
+                data.into_iter()
+                    .flat_map(|data| data.keys().cloned())
+                    .collect(),
+            ))
+        }
+        Kind::Service => {
+            let service: Service = serde_json::from_value(object)?;
+            let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
+            let ports = ports
+                .into_iter()
+                .map(|port| (port.name.unwrap_or_default(), port.port as u16));
+            Object::Service(Arc::new(ports.collect()))
+        }
+    })
+}
+
+fn url_path(kind: Kind, namespace: &str) -> String {
+    let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+    match kind {
+        Kind::Agent => ark_api::Agent::url_path(&(), namespace),
+        Kind::Model => ark_api::Model::url_path(&(), namespace),
+        Kind::Tool => ark_api::Tool::url_path(&(), namespace),
+        Kind::Team => ark_api::Team::url_path(&(), namespace),
+        Kind::ArkConfig => ark_api::ArkConfig::url_path(&(), None),
+        Kind::ConfigMap => ConfigMap::url_path(&(), namespace),
+        Kind::Secret => Secret::url_path(&(), namespace),
+        Kind::Service => Service::url_path(&(), namespace),
+    }
+}
+
+fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Agent => "agents",
+        Kind::Model => "models",
+        Kind::Tool => "tools",
+        Kind::Team => "teams",
+        Kind::ArkConfig => "arkconfigs",
+        Kind::ConfigMap => "configmaps",
+        Kind::Secret => "secrets",
+        Kind::Service => "services",
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Agent => "Agent",
+        Kind::Model => "Model",
+        Kind::Tool => "Tool",
+        Kind::Team => "Team",
+        Kind::ArkConfig => "ArkConfig",
+        Kind::ConfigMap => "ConfigMap",
+        Kind::Secret => "Secret",
+        Kind::Service => "Service",
+    }
+}

@@ -1,0 +1,166 @@
+//! What the dispatcher counts and measures.
+
+use std::time::Duration;
+
+use ark_store::Store;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ResultLabel {
+    pub(crate) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ClassLabel {
+    pub(crate) class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct KindLabel {
+    pub(crate) kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct StateLabel {
+    pub(crate) state: &'static str,
+}
+
+/// The metrics of one dispatcher; cheap to clone, all clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    pub(crate) leading: Gauge,
+    pub(crate) open: Gauge,
+    pub(crate) enqueued: Family<ResultLabel, Counter>,
+    pub(crate) unplannable: Family<ClassLabel, Counter>,
+    pub(crate) intents: Family<KindLabel, Counter>,
+    pub(crate) expired: Counter,
+    pub(crate) reads: Family<KindLabel, Counter>,
+    pub(crate) watch_errors: Counter,
+    pub(crate) outages: Family<KindLabel, Counter>,
+    pub(crate) strays: Counter,
+    pub(crate) planning: Histogram,
+    pub(crate) batch: Histogram,
+    pub(crate) executions: Family<StateLabel, Gauge>,
+}
+
+impl Metrics {
+    /// Creates the metrics and names them `ark_dispatcher_*` and `ark_queue_*` in `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            leading: Gauge::default(),
+            open: Gauge::default(),
+            enqueued: Family::default(),
+            unplannable: Family::default(),
+            intents: Family::default(),
+            expired: Counter::default(),
+            reads: Family::default(),
+            watch_errors: Counter::default(),
+            outages: Family::default(),
+            strays: Counter::default(),
+            planning: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            executions: Family::default(),
+        };
+        let m = &metrics;
+        let r = registry.sub_registry_with_prefix("ark_dispatcher");
+        r.register(
+            "leading",
+            "1 while this dispatcher is the one that works",
+            m.leading.clone(),
+        );
+        r.register(
+            "open_queries",
+            "Queries that have not ended, as far as the watch has shown",
+            m.open.clone(),
+        );
+        r.register(
+            "enqueued",
+            "Enqueues by result: new or existing",
+            m.enqueued.clone(),
+        );
+        r.register(
+            "unplannable",
+            "Queries that could not be planned, by class",
+            m.unplannable.clone(),
+        );
+        r.register("intents", "Intents carried out, by kind", m.intents.clone());
+        r.register(
+            "expired",
+            "Finished queries deleted at their ttl",
+            m.expired.clone(),
+        );
+        r.register(
+            "object_reads",
+            "Objects read for planning, by kind",
+            m.reads.clone(),
+        );
+        r.register(
+            "watch_errors",
+            "Errors of the watch, each followed by another attempt",
+            m.watch_errors.clone(),
+        );
+        r.register(
+            "outages",
+            "Attempts that failed and are repeated, by what was unavailable",
+            m.outages.clone(),
+        );
+        r.register(
+            "strays",
+            "Queries and executions that only the comparison found",
+            m.strays.clone(),
+        );
+        r.register_with_unit(
+            "planning",
+            "Time from a query's first sight to its plan",
+            Unit::Seconds,
+            m.planning.clone(),
+        );
+        r.register(
+            "enqueue_batch_size",
+            "Executions per enqueue",
+            m.batch.clone(),
+        );
+        registry.register(
+            "ark_queue_executions",
+            "Executions in the queue, by state",
+            m.executions.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn outage(&self, of: &'static str) {
+        self.outages.get_or_create(&KindLabel { kind: of }).inc();
+    }
+}
+
+/// Reads the queue's totals at intervals; a failed reading leaves the last one standing.
+pub(crate) async fn sample(store: Store, metrics: Metrics) {
+    let mut every = tokio::time::interval(SAMPLE_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let Ok(totals) = store.totals().await else {
+            metrics.outage("database");
+            continue;
+        };
+        let states = [
+            ("ready", totals.ready),
+            ("scheduled", totals.scheduled),
+            ("running", totals.running),
+            ("unreported", totals.unreported),
+        ];
+        for (state, count) in states {
+            metrics
+                .executions
+                .get_or_create(&StateLabel { state })
+                .set(count);
+        }
+    }
+}

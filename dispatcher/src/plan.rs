@@ -1,0 +1,387 @@
+//! Turns a Query into the row that the queue gets: with a plan, or with the outcome that says why there is none.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ark_api::Query;
+use ark_api::admission::{self, ModelUrlPolicy, Reference};
+use ark_plan::resolve::{
+    self, Bounds, Found, Kind, Object, ObjectKey, Options, Resolution, Resolved, Unplannable,
+};
+use ark_plan::{Class, FORMAT, Input, Outcome};
+use ark_store::{NewExecution, NewPlan};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::Config;
+use crate::authorize::{Access, Account, Authorizer};
+use crate::decide::{Seen, default_ttl};
+use crate::fetch::{Objects, Unavailable};
+use crate::metrics::{ClassLabel, Metrics};
+use crate::open::{OpenQueries, Sighting};
+
+// Planning mostly waits for the API, which reads each object for many Queries at once.
+const AT_ONCE: usize = 512;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Plans Queries.
+pub(crate) struct Planner {
+    objects: Objects,
+    authorizer: Authorizer,
+    open: Arc<OpenQueries>,
+    news: mpsc::Sender<NewExecution>,
+    metrics: Metrics,
+    model_url_policy: ModelUrlPolicy,
+    lenient_secrets: bool,
+}
+
+/// Plans each uid that comes, many at once; each until it succeeds or its Query is gone.
+pub(crate) async fn plan(planner: Arc<Planner>, mut uids: mpsc::Receiver<Uuid>) {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tasks = JoinSet::new();
+    while let Some(uid) = uids.recv().await {
+        while let Some(done) = tasks.try_join_next() {
+            done.expect("planning a query does not panic");
+        }
+        let permit = permits
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let planner = planner.clone();
+        tasks.spawn(async move {
+            planner.plan(uid).await;
+            drop(permit);
+        });
+    }
+}
+
+impl Planner {
+    pub(crate) fn new(
+        config: &Config,
+        client: kube::Client,
+        open: Arc<OpenQueries>,
+        news: mpsc::Sender<NewExecution>,
+    ) -> Self {
+        Self {
+            objects: Objects::new(client.clone(), config.metrics.clone()),
+            authorizer: Authorizer::new(config.authorization, client),
+            open,
+            news,
+            metrics: config.metrics.clone(),
+            model_url_policy: config.model_url_policy,
+            lenient_secrets: config.lenient_secrets,
+        }
+    }
+
+    async fn plan(&self, uid: Uuid) {
+        let mut wait = Duration::from_millis(100);
+        while let Some(sighting) = self.open.sighting(uid) {
+            if Seen::of(&sighting.query).ended {
+                return self.open.close(uid);
+            }
+            match self.execution(uid, &sighting).await {
+                Ok(new) => {
+                    let waited = sighting.since.elapsed();
+                    self.metrics.planning.observe(waited.as_secs_f64());
+                    // The receiver ends only together with the whole dispatcher.
+                    let _ = self.news.send(new).await;
+                    return;
+                }
+                Err(error) => {
+                    self.metrics.outage("api");
+                    tracing::warn!(%uid, %error, "a query waits for the API");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(PATIENCE);
+                }
+            }
+        }
+        self.open.abandon(uid);
+    }
+
+    async fn execution(&self, uid: Uuid, sighting: &Sighting) -> Result<NewExecution, Unavailable> {
+        let query = &*sighting.query;
+        let bare = bare_execution(uid, query);
+        if bare.canceled {
+            return Ok(bare);
+        }
+        match self.resolve(query, sighting.since).await? {
+            Ok(resolved) => Ok(with_plan(bare, &resolved)),
+            Err(why) => {
+                let class = why.class.as_str();
+                self.metrics
+                    .unplannable
+                    .get_or_create(&ClassLabel { class })
+                    .inc();
+                tracing::info!(%uid, class, sentence = why.sentence, "a query cannot be planned");
+                let outcome = Some(Outcome::error(why.class, why.sentence));
+                Ok(NewExecution { outcome, ..bare })
+            }
+        }
+    }
+
+    async fn resolve(
+        &self,
+        query: &Value,
+        since: Instant,
+    ) -> Result<Result<Resolved, Unplannable>, Unavailable> {
+        let query = match self.admit(query, since).await? {
+            Ok(query) => query,
+            Err(why) => return Ok(Err(why)),
+        };
+        let options = Options {
+            lenient_secrets: self.lenient_secrets,
+            model_url_policy: self.model_url_policy,
+        };
+        let mut found = Found::new();
+        let resolved = loop {
+            match resolve::resolve(&query, &found, options) {
+                Resolution::Resolved(resolved) => break resolved,
+                Resolution::Unplannable(why) => return Ok(Err(why)),
+                Resolution::Needs(needs) => {
+                    let reads = needs.into_iter().map(|key| async move {
+                        let object = self.objects.get(&key, since).await?;
+                        Ok((key, object))
+                    });
+                    found.extend(futures::future::try_join_all(reads).await?);
+                }
+            }
+        };
+        let (account, accesses) = accesses(&query, &resolved);
+        Ok(match self.authorizer.refusal(&account, &accesses).await? {
+            None => Ok(*resolved),
+            Some(refusal) => Err(unplannable(query_name(&json!(query)), refusal)),
+        })
+    }
+
+    /// Ark's defaulting and validation, which a server with plain CRDs does not do.
+    async fn admit(
+        &self,
+        query: &Value,
+        since: Instant,
+    ) -> Result<Result<Query, Unplannable>, Unavailable> {
+        let references = admission::references("Query", query);
+        let reads = references.into_iter().map(|reference| async move {
+            let object = match object_key(&reference) {
+                Some(key) => self.objects.get(&key, since).await?,
+                None => None,
+            };
+            Ok((reference, object.map(|object| outline(&object))))
+        });
+        let found: admission::Found = futures::future::try_join_all(reads)
+            .await?
+            .into_iter()
+            .collect();
+        let mut query = query.clone();
+        admission::default("Query", &mut query, &found);
+        let verdict = admission::validate("Query", &query, &found, self.model_url_policy);
+        if let Some(error) = verdict.errors.first() {
+            return Ok(Err(unplannable(query_name(&query), error.to_string())));
+        }
+        let typed = serde_json::from_value(query.clone());
+        Ok(typed.map_err(|error| {
+            unplannable(
+                query_name(&query),
+                format!("it does not fit its kind ({error})"),
+            )
+        }))
+    }
+}
+
+fn unplannable(query: String, why: String) -> Unplannable {
+    Unplannable {
+        class: Class::Configuration,
+        sentence: format!("{query}: {why}"),
+    }
+}
+
+fn query_name(query: &Value) -> String {
+    let metadata = &query["metadata"];
+    let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
+    format!("Query {}/{}", text("namespace"), text("name"))
+}
+
+fn object_key(reference: &Reference) -> Option<ObjectKey> {
+    let kind = match reference.kind.as_str() {
+        "Agent" => Kind::Agent,
+        "Model" => Kind::Model,
+        "Tool" => Kind::Tool,
+        "Team" => Kind::Team,
+        "ArkConfig" => Kind::ArkConfig,
+        "ConfigMap" => Kind::ConfigMap,
+        "Secret" => Kind::Secret,
+        _ => return None,
+    };
+    Some(ObjectKey {
+        kind,
+        namespace: reference.namespace.clone(),
+        name: reference.name.clone(),
+    })
+}
+
+// What validation looks at: that an object is there, and the keys of a Secret or ConfigMap, but no Secret's value.
+fn outline(object: &Object) -> Value {
+    match object {
+        Object::ConfigMap(data) => json!({"kind": "ConfigMap", "data": **data}),
+        Object::Secret(keys) => {
+            let data: serde_json::Map<_, _> = keys
+                .iter()
+                .map(|key| (key.clone(), json!("LQ==")))
+                .collect();
+            json!({"kind": "Secret", "data": data})
+        }
+        Object::ArkConfig(config) => json!(**config),
+        _ => json!({}),
+    }
+}
+
+// A named account must be able to get the target; Secrets that reach a prompt need a right in any case.
+fn accesses(query: &Query, resolved: &Resolved) -> (Account, Vec<Access>) {
+    let namespace = query.metadata.namespace.clone().unwrap_or_default();
+    let mut accesses = Vec::new();
+    if let (Some(_), Some(target)) = (&query.spec.service_account, &query.spec.target) {
+        let resource = match target.type_.as_str() {
+            "agent" => "agents",
+            "model" => "models",
+            _ => "tools",
+        };
+        accesses.push(Access {
+            group: ark_api::GROUP,
+            resource,
+            namespace: namespace.clone(),
+            name: target.name.clone(),
+        });
+    }
+    accesses.extend(
+        resolved
+            .prompt_secrets
+            .iter()
+            .map(|(namespace, name)| Access {
+                group: "",
+                resource: "secrets",
+                namespace: namespace.clone(),
+                name: name.clone(),
+            }),
+    );
+    let name = query
+        .spec
+        .service_account
+        .clone()
+        .unwrap_or_else(|| "default".to_owned());
+    (Account { namespace, name }, accesses)
+}
+
+/// The row of a Query without plan or outcome, which any JSON can have.
+fn bare_execution(uid: Uuid, query: &Value) -> NewExecution {
+    let seen = Seen::of(query);
+    let typed: Option<Query> = serde_json::from_value(query.clone()).ok();
+    let bounds = typed
+        .as_ref()
+        .and_then(|query| resolve::bounds(query).ok())
+        .unwrap_or_default();
+    let input = typed.as_ref().map(resolve::bare_input).unwrap_or_default();
+    let text = |name: &str| {
+        query["metadata"][name]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    NewExecution {
+        uid,
+        round: 0,
+        namespace: text("namespace"),
+        name: text("name"),
+        plan: None,
+        input: input_text(&input),
+        scope: 0,
+        class: resolve::class(5, bounds.timeout),
+        created_at: created_at(query),
+        timeout: bounds.timeout,
+        ttl: seen.ttl.unwrap_or_else(default_ttl),
+        trace: Some(traceparent()),
+        canceled: seen.cancel,
+        outcome: None,
+    }
+}
+
+fn with_plan(bare: NewExecution, resolved: &Resolved) -> NewExecution {
+    let Bounds { timeout, ttl } = resolved.bounds;
+    let body = serde_json::to_string(&resolved.plan).expect("a plan is plain data");
+    NewExecution {
+        plan: Some(Arc::new(NewPlan {
+            hash: ark_plan::hash(&body),
+            format: FORMAT,
+            body,
+        })),
+        input: input_text(&resolved.input),
+        scope: resolved.scope,
+        class: resolved.class,
+        timeout,
+        ttl,
+        ..bare
+    }
+}
+
+fn input_text(input: &Input) -> String {
+    serde_json::to_string(input).expect("an input is plain data")
+}
+
+fn created_at(query: &Value) -> DateTime<Utc> {
+    let text = query["metadata"]["creationTimestamp"]
+        .as_str()
+        .unwrap_or_default();
+    DateTime::parse_from_rfc3339(text).map_or_else(|_| Utc::now(), |time| time.with_timezone(&Utc))
+}
+
+/// A fresh W3C trace context, sampled, as version 00 writes it.
+fn traceparent() -> String {
+    let trace = Uuid::new_v4().simple().to_string();
+    let span = Uuid::new_v4().simple().to_string();
+    format!("00-{trace}-{}-01", &span[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_json_makes_a_row() {
+        let uid = Uuid::new_v4();
+        let odd = json!({"metadata": {"name": "q", "namespace": "n", "creationTimestamp": "2026-01-02T03:04:05Z"},
+                         "spec": {"timeout": 5, "input": ["x"], "cancel": true}});
+        let row = bare_execution(uid, &odd);
+        assert_eq!(
+            (row.uid, row.namespace.as_str(), row.name.as_str()),
+            (uid, "n", "q")
+        );
+        assert_eq!(row.created_at.to_rfc3339(), "2026-01-02T03:04:05+00:00");
+        assert_eq!(row.timeout, Duration::from_secs(300));
+        assert_eq!(row.ttl, Duration::from_secs(720 * 3600));
+        assert!(row.canceled && row.plan.is_none());
+        let input: Input = serde_json::from_str(&row.input).unwrap();
+        assert_eq!(input.text, "");
+    }
+
+    #[test]
+    fn trace_contexts_are_fresh_and_well_formed() {
+        let (one, other) = (traceparent(), traceparent());
+        assert_ne!(one, other);
+        let parts: Vec<&str> = one.split('-').collect();
+        assert_eq!(
+            parts.iter().map(|p| p.len()).collect::<Vec<_>>(),
+            [2, 32, 16, 2]
+        );
+    }
+
+    #[test]
+    fn validation_never_sees_a_secrets_value() {
+        let secret = Object::Secret(Arc::new(["token".to_owned()].into()));
+        assert_eq!(
+            outline(&secret),
+            json!({"kind": "Secret", "data": {"token": "LQ=="}})
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! Watches all Queries and acts on each as it is seen; a restarted watch shows them all, so that none is missed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ark_api::Query;
+use ark_store::{LiveExecution, Store};
+use futures::StreamExt;
+use kube::api::{Api, DynamicObject};
+use kube::core::ApiResource;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::decide::{Action, Known, Seen, decide};
+use crate::fetch::Unavailable;
+use crate::intents::{Intent, Intents, chain};
+use crate::metrics::Metrics;
+use crate::open::{OpenQueries, Tracked};
+
+const PAGE: i64 = 5000;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Executions whose objects should exist.
+pub(crate) type Live = HashMap<Uuid, Execution>;
+
+/// How far an execution is.
+pub(crate) enum Execution {
+    /// It has not ended; its object is named.
+    Open {
+        namespace: String,
+        name: String,
+    },
+    Ended,
+}
+
+impl Execution {
+    pub(crate) fn known(&self) -> Known {
+        match self {
+            // What was passed on by an earlier process is not known, and is passed on again.
+            Execution::Open { .. } => Known::Enqueued {
+                cancel: false,
+                ttl: None,
+            },
+            Execution::Ended => Known::Ended,
+        }
+    }
+}
+
+/// Acts on Queries as they are seen.
+pub(crate) struct Watcher {
+    pub(crate) client: kube::Client,
+    pub(crate) store: Store,
+    pub(crate) open: Arc<OpenQueries>,
+    pub(crate) intents: Intents,
+    pub(crate) plans: mpsc::Sender<Uuid>,
+    pub(crate) metrics: Metrics,
+}
+
+/// What a restart of the watch has shown so far.
+#[derive(Default)]
+struct Restart {
+    /// The executions before the list was read: what is in here and not in the list is gone.
+    live: Live,
+    /// The Queries that this process knew before, for the same reason.
+    open: Vec<Uuid>,
+    listed: HashSet<Uuid>,
+}
+
+/// Watches for ever.
+pub(crate) async fn watch(watcher: Arc<Watcher>) {
+    let queries = watcher.queries();
+    let mut events = watcher::watcher(queries, watcher::Config::default())
+        .default_backoff()
+        .boxed();
+    let mut restart = Restart::default();
+    let mut failing = false;
+    while let Some(event) = events.next().await {
+        let ok = event.is_ok();
+        match event {
+            Ok(Event::Init) => {
+                let live = watcher.live().await;
+                restart = Restart {
+                    live,
+                    open: watcher.open.uids(),
+                    listed: HashSet::new(),
+                };
+            }
+            Ok(Event::InitApply(query)) => watcher.listed(query, &mut restart).await,
+            Ok(Event::InitDone) => watcher.all_listed(std::mem::take(&mut restart)),
+            Ok(Event::Apply(query)) => watcher.applied(query, None).await,
+            Ok(Event::Delete(query)) => watcher.deleted(&query),
+            Err(error) => {
+                watcher.metrics.watch_errors.inc();
+                if !failing {
+                    tracing::warn!(error = %chain(&error), "the watch of queries is interrupted and tried again");
+                }
+            }
+        }
+        if ok && failing {
+            tracing::info!("the watch of queries goes on");
+        }
+        failing = !ok;
+    }
+}
+
+impl Watcher {
+    // Dynamic, so that one Query of an unknown shape cannot stop the watch of all.
+    fn queries(&self) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &ApiResource::erase::<Query>(&()))
+    }
+
+    /// The Query of that name, if it is there.
+    pub(crate) async fn get(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, Unavailable> {
+        let resource = ApiResource::erase::<Query>(&());
+        let queries: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let query = tokio::time::timeout(Duration::from_secs(10), queries.get_opt(name)).await;
+        match query {
+            Ok(result) => result.map_err(|error| Unavailable(error.to_string())),
+            Err(_) => Err(Unavailable("no answer in time".to_owned())),
+        }
+    }
+
+    /// All executions whose objects should exist, however long the database takes to answer.
+    pub(crate) async fn live(&self) -> Live {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match self.live_pages().await {
+                Ok(live) => return live,
+                Err(error) => {
+                    self.metrics.outage("database");
+                    tracing::warn!(error = %chain(&error), "the look at all executions waits for the database");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(PATIENCE);
+                }
+            }
+        }
+    }
+
+    async fn live_pages(&self) -> Result<Live, ark_store::Error> {
+        let mut live = Live::new();
+        let mut after = 0;
+        loop {
+            let page = self.store.live(after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(live);
+            };
+            after = last.execution;
+            live.extend(page.into_iter().map(|row| (row.uid, execution(row))));
+        }
+    }
+
+    async fn listed(&self, query: DynamicObject, restart: &mut Restart) {
+        let Some(uid) = uid(&query) else { return };
+        restart.listed.insert(uid);
+        let known = restart.live.get(&uid).map(Execution::known);
+        self.applied(query, known).await;
+    }
+
+    fn all_listed(&self, restart: Restart) {
+        let known = restart.live.into_keys().chain(restart.open);
+        let gone: HashSet<Uuid> = known.filter(|uid| !restart.listed.contains(uid)).collect();
+        for uid in &gone {
+            self.forget(*uid);
+        }
+        tracing::info!(
+            queries = restart.listed.len(),
+            gone = gone.len(),
+            "all queries are listed"
+        );
+    }
+
+    /// Acts on a Query. `known` is what the database says, where it was asked; else this dispatcher's own knowledge counts.
+    pub(crate) async fn applied(&self, query: DynamicObject, known: Option<Known>) {
+        let Some(uid) = uid(&query) else { return };
+        let tracked = Tracked {
+            uid,
+            namespace: query.metadata.namespace.clone().unwrap_or_default(),
+            name: query.metadata.name.clone().unwrap_or_default(),
+        };
+        let query = object(query);
+        let seen = Seen::of(&query);
+        let own = self.open.known(uid);
+        let actions = decide(seen, own.or(known));
+        if own.is_none() && !actions.contains(&Action::Close) {
+            match known {
+                Some(Known::Enqueued { cancel, ttl }) => {
+                    self.open.enqueued(tracked.clone(), cancel, ttl)
+                }
+                Some(Known::Ended) => self.open.enqueued(tracked.clone(), true, seen.ttl),
+                Some(Known::Planning) | None => {}
+            }
+        }
+        self.intents.pass_on(uid, &actions);
+        self.open.passed_on(uid, &actions);
+        if actions.contains(&Action::Forget) {
+            self.open.gone(uid);
+        } else if actions.contains(&Action::Close) {
+            self.open.close(uid);
+        }
+        if actions.contains(&Action::Plan) && self.open.plan(tracked, Arc::new(query)) {
+            // The receiver ends only together with the whole dispatcher.
+            let _ = self.plans.send(uid).await;
+        }
+    }
+
+    fn deleted(&self, query: &DynamicObject) {
+        if let Some(uid) = uid(query) {
+            self.forget(uid);
+        }
+    }
+
+    /// Lets go of everything about a Query whose object is gone.
+    pub(crate) fn forget(&self, uid: Uuid) {
+        self.open.gone(uid);
+        self.intents.send(uid, Intent::Forget);
+    }
+}
+
+fn execution(row: LiveExecution) -> Execution {
+    match row.ended {
+        Some(_) => Execution::Ended,
+        None => Execution::Open {
+            namespace: row.namespace,
+            name: row.name,
+        },
+    }
+}
+
+/// The Query's uid; objects without one are no objects of a Kubernetes server.
+pub(crate) fn uid(query: &DynamicObject) -> Option<Uuid> {
+    Uuid::parse_str(query.metadata.uid.as_deref()?).ok()
+}
+
+// Of the status only the phase is kept: the messages of a finished Query can be large.
+fn object(query: DynamicObject) -> Value {
+    let mut query = serde_json::to_value(query).expect("an object is plain data");
+    query["status"] = serde_json::json!({"phase": query["status"]["phase"].take()});
+    if let Some(metadata) = query["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    query
+}
