@@ -126,6 +126,7 @@ async fn write_batch(store: &Store, batch: Vec<Waiting>) {
 
 #[cfg(test)]
 mod tests {
+    use ark_store::Change;
     use uuid::Uuid;
 
     use super::*;
@@ -139,6 +140,7 @@ mod tests {
         };
         let write = Write {
             key,
+            api_version: "v1".into(),
             uid: Uuid::nil(),
             change: Change::Create,
             head: "x".repeat(size),
