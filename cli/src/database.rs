@@ -12,7 +12,12 @@ use url::Url;
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseUrl {
     /// Address of the database, e.g. postgresql://ark@db:5432/ark
-    #[arg(long, env = "ARK_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ARK_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     database_url: String,
     /// File with the database's password; PGPASSWORD and PGPASSFILE work as well
     #[arg(long, env = "ARK_DATABASE_PASSWORD_FILE", value_name = "FILE")]
@@ -28,7 +33,11 @@ impl DatabaseUrl {
     }
 
     /// Connects to whatever is there.
-    pub(crate) async fn connect(&self, name: &'static str, connections: u32) -> anyhow::Result<Store> {
+    pub(crate) async fn connect(
+        &self,
+        name: &'static str,
+        connections: u32,
+    ) -> anyhow::Result<Store> {
         warn_of_password("--database-url", &self.database_url, "ARK_DATABASE_URL");
         let url = match &self.database_password_file {
             Some(file) => with_password(&self.database_url, file)?,
@@ -42,10 +51,20 @@ impl DatabaseUrl {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LocalPostgres {
     /// The Postgres server to run: an installed one, a downloaded one, or the former if there is one
-    #[arg(long, env = "ARK_POSTGRES", default_value = "auto", value_name = "auto|installed|download")]
+    #[arg(
+        long,
+        env = "ARK_POSTGRES",
+        default_value = "auto",
+        value_name = "auto|installed|download"
+    )]
     postgres: Choice,
     /// A database to use instead of a server of our own
-    #[arg(long, env = "ARK_POSTGRES_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ARK_POSTGRES_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     postgres_url: Option<String>,
 }
 
@@ -71,12 +90,17 @@ impl LocalPostgres {
                     choice: self.postgres,
                     settings: Vec::new(),
                 };
-                let server = Server::start(options).await.context("cannot run a local Postgres")?;
+                let server = Server::start(options)
+                    .await
+                    .context("cannot run a local Postgres")?;
                 (server.url().to_owned(), Some(server))
             }
         };
         let store = connect(&url, "ark", 40).await?;
-        store.migrate().await.context("cannot migrate the database")?;
+        store
+            .migrate()
+            .await
+            .context("cannot migrate the database")?;
         store.check().await?;
         Ok(Database { store, url, server })
     }
@@ -87,14 +111,21 @@ impl Database {
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.store.close().await;
         if let Some(server) = self.server {
-            server.stop().await.context("the local Postgres did not stop in order")?;
+            server
+                .stop()
+                .await
+                .context("the local Postgres did not stop in order")?;
         }
         Ok(())
     }
 }
 
 async fn connect(url: &str, name: &'static str, connections: u32) -> anyhow::Result<Store> {
-    let options = ConnectOptions { application_name: name, max_connections: connections, ..Default::default() };
+    let options = ConnectOptions {
+        application_name: name,
+        max_connections: connections,
+        ..Default::default()
+    };
     Store::connect(url, options)
         .await
         .with_context(|| format!("cannot connect to the database {}", without_password(url)))
@@ -104,16 +135,20 @@ async fn connect(url: &str, name: &'static str, connections: u32) -> anyhow::Res
 fn warn_of_password(flag: &str, url: &str, variable: &str) {
     let has_password = Url::parse(url).is_ok_and(|url| url.password().is_some());
     if has_password && std::env::var(variable).as_deref() != Ok(url) {
-        tracing::warn!("{flag} holds a password, which other users of this machine can read; use {variable}");
+        tracing::warn!(
+            "{flag} holds a password, which other users of this machine can read; use {variable}"
+        );
     }
 }
 
 fn with_password(url: &str, file: &Path) -> anyhow::Result<String> {
-    let password =
-        std::fs::read_to_string(file).with_context(|| format!("cannot read --database-password-file {file:?}"))?;
+    let password = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read --database-password-file {file:?}"))?;
     let mut url = Url::parse(url).context("--database-url is not a URL")?;
     url.set_password(Some(password.trim_end_matches(['\r', '\n'])))
-        .map_err(|()| anyhow::anyhow!("--database-url names no server that could take a password"))?;
+        .map_err(|()| {
+            anyhow::anyhow!("--database-url names no server that could take a password")
+        })?;
     Ok(url.into())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use ark_api::admission::{self, MissingSecrets, ModelUrlPolicy, Rules, check_model_url};
+use ark_api::admission::{self, MissingSecrets, ModelUrlPolicy, Rules};
 use ark_api::{Query, kinds, structural};
 use ark_plan::resolve::{self, Found, Kind, Object, ObjectKey, Resolution};
 use serde::de::DeserializeOwned;
@@ -13,8 +13,15 @@ use crate::manifests::Manifest;
 
 /// Prints what each Query resolves to; an error names everything that is wrong.
 pub(crate) fn show(manifests: &[Manifest], lenient_secrets: bool) -> anyhow::Result<()> {
-    let missing_secrets = if lenient_secrets { MissingSecrets::Warn } else { MissingSecrets::Reject };
-    let rules = Rules { model_urls: ModelUrlPolicy::Local, missing_secrets };
+    let missing_secrets = if lenient_secrets {
+        MissingSecrets::Warn
+    } else {
+        MissingSecrets::Reject
+    };
+    let rules = Rules {
+        model_urls: ModelUrlPolicy::Local,
+        missing_secrets,
+    };
     let mut objects: BTreeMap<(String, String, String), Value> = BTreeMap::new();
     let mut problems = Vec::new();
     for manifest in manifests {
@@ -22,12 +29,25 @@ pub(crate) fn show(manifests: &[Manifest], lenient_secrets: bool) -> anyhow::Res
         for warning in &admitted.warnings {
             eprintln!("warning: {} {}: {warning}", manifest.kind, manifest.name);
         }
-        problems.extend(admitted.errors.iter().map(|error| format!("{}: {error}", manifest.origin)));
-        let key = (manifest.kind.clone(), manifest.namespace.clone(), manifest.name.clone());
+        problems.extend(
+            admitted
+                .errors
+                .iter()
+                .map(|error| format!("{}: {error}", manifest.origin)),
+        );
+        let key = (
+            manifest.kind.clone(),
+            manifest.namespace.clone(),
+            manifest.name.clone(),
+        );
         objects.insert(key, admitted.object);
     }
     for manifest in manifests.iter().filter(|manifest| manifest.kind == "Query") {
-        let key = (manifest.kind.clone(), manifest.namespace.clone(), manifest.name.clone());
+        let key = (
+            manifest.kind.clone(),
+            manifest.namespace.clone(),
+            manifest.name.clone(),
+        );
         match plan(&objects[&key], &objects, lenient_secrets) {
             Ok(plan) => println!("{}", serde_json::to_string_pretty(&plan)?),
             Err(why) => problems.push(format!("{}: {why}", manifest.origin)),
@@ -48,26 +68,46 @@ struct Admitted {
 }
 
 /// What the API server does with an object before it is stored.
-fn admit(manifest: &Manifest, objects: &BTreeMap<(String, String, String), Value>, rules: Rules) -> Admitted {
+fn admit(
+    manifest: &Manifest,
+    objects: &BTreeMap<(String, String, String), Value>,
+    rules: Rules,
+) -> Admitted {
     let mut object = manifest.object.clone();
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
     if let Some(kind) = kinds::by_kind(&manifest.kind) {
         let unknown = structural::prune(kind.schema(), &mut object);
-        errors.extend(unknown.iter().map(|field| format!("unknown field \"{field}\"")));
+        errors.extend(
+            unknown
+                .iter()
+                .map(|field| format!("unknown field \"{field}\"")),
+        );
         structural::apply_defaults(kind.schema(), &mut object);
         let mut found = admission::Found::default();
         for reference in admission::references(&manifest.kind, &object) {
-            let key = (reference.kind.clone(), reference.namespace.clone(), reference.name.clone());
+            let key = (
+                reference.kind.clone(),
+                reference.namespace.clone(),
+                reference.name.clone(),
+            );
             found.insert(reference, objects.get(&key).map(with_data));
         }
         admission::default(&manifest.kind, &mut object, &found);
-        errors.extend(structural::validate(kind.schema(), &object).iter().map(ToString::to_string));
+        errors.extend(
+            structural::validate(kind.schema(), &object)
+                .iter()
+                .map(ToString::to_string),
+        );
         let verdict = admission::validate_with(&manifest.kind, &object, &found, rules);
         errors.extend(verdict.errors.iter().map(ToString::to_string));
         warnings.extend(verdict.warnings);
     }
-    Admitted { object, errors, warnings }
+    Admitted {
+        object,
+        errors,
+        warnings,
+    }
 }
 
 /// A Secret of a manifest may hold `stringData`, which the server would have folded into `data`.
@@ -92,8 +132,10 @@ fn plan(
     lenient_secrets: bool,
 ) -> Result<Value, String> {
     let query: Query = serde_json::from_value(query.clone()).map_err(|error| error.to_string())?;
-    let check_url = |url: &str| check_model_url(url, ModelUrlPolicy::Local);
-    let options = resolve::Options { lenient_secrets, check_url: &check_url };
+    let options = resolve::Options {
+        lenient_secrets,
+        model_url_policy: ModelUrlPolicy::Local,
+    };
     let mut found = Found::new();
     loop {
         match resolve::resolve(&query, &found, options) {
@@ -111,7 +153,9 @@ fn plan(
                     "class": resolved.class,
                 }));
             }
-            Resolution::Unplannable(why) => return Err(format!("{}: {}", why.class.as_str(), why.sentence)),
+            Resolution::Unplannable(why) => {
+                return Err(format!("{}: {}", why.class.as_str(), why.sentence));
+            }
         }
     }
 }
@@ -121,18 +165,28 @@ fn object(key: &ObjectKey, objects: &BTreeMap<(String, String, String), Value>) 
     let object = with_data(objects.get(&(kind, key.namespace.clone(), key.name.clone()))?);
     let texts = |field: &str| -> BTreeMap<String, String> {
         let entries = object[field].as_object().cloned().unwrap_or_default();
-        entries.into_iter().map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned())).collect()
+        entries
+            .into_iter()
+            .map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned()))
+            .collect()
     };
     Some(match key.kind {
         Kind::Agent => typed(&object, Object::Agent),
         Kind::Model => typed(&object, Object::Model),
         Kind::Tool => typed(&object, Object::Tool),
+        Kind::Team => typed(&object, Object::Team),
+        Kind::ArkConfig => typed(&object, Object::ArkConfig),
         Kind::ConfigMap => Object::ConfigMap(texts("data").into()),
         Kind::Secret => Object::Secret(std::sync::Arc::new(texts("data").into_keys().collect())),
         Kind::Service => {
-            let ports = object["spec"]["ports"].as_array().cloned().unwrap_or_default();
+            let ports = object["spec"]["ports"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
             let port = |port: &Value| {
-                let number = port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
+                let number = port["port"]
+                    .as_u64()
+                    .and_then(|number| u16::try_from(number).ok());
                 number.map(|number| (port["name"].as_str().unwrap_or_default().to_owned(), number))
             };
             Object::Service(std::sync::Arc::new(ports.iter().filter_map(port).collect()))

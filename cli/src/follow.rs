@@ -30,11 +30,24 @@ impl Answer {
         let status = &self.status;
         let mut facts = vec![status["phase"].as_str().unwrap_or("?").to_owned()];
         facts.extend(status["duration"].as_str().map(str::to_owned));
-        facts.extend(status["tokenUsage"]["totalTokens"].as_i64().map(|tokens| format!("{tokens} tokens")));
+        facts.extend(
+            status["tokenUsage"]["totalTokens"]
+                .as_i64()
+                .map(|tokens| format!("{tokens} tokens")),
+        );
         println!("--- {} ({})", self.name, facts.join(", "));
         let content = status["response"]["content"].as_str().unwrap_or_default();
-        let reason = status["conditions"][0]["message"].as_str().unwrap_or_default();
-        println!("{}", if self.is_done() || reason.is_empty() { content } else { reason });
+        let reason = status["conditions"][0]["message"]
+            .as_str()
+            .unwrap_or_default();
+        println!(
+            "{}",
+            if self.is_done() || reason.is_empty() {
+                content
+            } else {
+                reason
+            }
+        );
         println!();
     }
 
@@ -56,7 +69,10 @@ impl Follower {
     /// Starts to watch, before anything is applied.
     pub(crate) fn start(client: &Client) -> Self {
         let api: Api<Query> = Api::all(client.clone());
-        Self { events: Box::pin(kube::runtime::watcher(api, watcher::Config::default())), waiting: HashSet::new() }
+        Self {
+            events: Box::pin(kube::runtime::watcher(api, watcher::Config::default())),
+            waiting: HashSet::new(),
+        }
     }
 
     /// Waits for this Query, too.
@@ -72,19 +88,31 @@ impl Follower {
     /// The next answer.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Answer> {
         loop {
-            let event = self.events.try_next().await.context("cannot watch the queries")?;
+            let event = self
+                .events
+                .try_next()
+                .await
+                .context("cannot watch the queries")?;
             let query = match event {
                 Some(Event::Apply(query) | Event::InitApply(query)) => query,
-                Some(Event::Delete(query)) if self.waiting.contains(&query.uid().unwrap_or_default()) => {
+                Some(Event::Delete(query))
+                    if self.waiting.contains(&query.uid().unwrap_or_default()) =>
+                {
                     bail!("query {} was deleted before it ended", query.name_any())
                 }
                 Some(_) => continue,
                 None => bail!("the watch on the queries ended"),
             };
             let status = serde_json::to_value(&query.status).unwrap_or_default();
-            let ended = ["done", "error", "canceled"].iter().any(|phase| status["phase"] == *phase);
+            let ended = ["done", "error", "canceled"]
+                .iter()
+                .any(|phase| status["phase"] == *phase);
             if ended && self.waiting.remove(&query.uid().unwrap_or_default()) {
-                let name = format!("{}/{}", query.namespace().unwrap_or_default(), query.name_any());
+                let name = format!(
+                    "{}/{}",
+                    query.namespace().unwrap_or_default(),
+                    query.name_any()
+                );
                 return Ok(Answer { name, status });
             }
         }

@@ -58,7 +58,9 @@ fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     cli.logging.start();
     process::raise_file_limit();
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
     let runtime = tokio::runtime::Runtime::new().expect("the system has threads");
     let result = runtime.block_on(async {
         match cli.command {

@@ -54,17 +54,25 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(path)
         .with_context(|| format!("cannot read {}", path.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|file| file.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known)))
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+        })
         .collect();
     files.sort();
     Ok(files)
 }
 
 fn read_file(file: &Path, namespace: &str, manifests: &mut Vec<Manifest>) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(&text).with_context(|| format!("{} is not YAML", file.display()))?;
-    for (number, object) in documents.into_iter().enumerate().filter(|(_, object)| !object.is_null()) {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
+        .with_context(|| format!("{} is not YAML", file.display()))?;
+    for (number, object) in documents
+        .into_iter()
+        .enumerate()
+        .filter(|(_, object)| !object.is_null())
+    {
         let origin = format!("{} (document {})", file.display(), number + 1);
         manifests.push(Manifest::from_object(origin, object, namespace)?);
     }
@@ -73,12 +81,27 @@ fn read_file(file: &Path, namespace: &str, manifests: &mut Vec<Manifest>) -> any
 
 impl Manifest {
     fn from_object(origin: String, mut object: Value, namespace: &str) -> anyhow::Result<Self> {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let Some(kind) = text("/kind") else { bail!("{origin}: `kind` is missing") };
-        let Some(api_version) = text("/apiVersion") else { bail!("{origin}: `apiVersion` is missing") };
-        let Some(known) = ORDER.iter().find(|entry| entry.1 == kind && entry.0 == api_version) else {
+        let text = |pointer: &str| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let Some(kind) = text("/kind") else {
+            bail!("{origin}: `kind` is missing")
+        };
+        let Some(api_version) = text("/apiVersion") else {
+            bail!("{origin}: `apiVersion` is missing")
+        };
+        let Some(known) = ORDER
+            .iter()
+            .find(|entry| entry.1 == kind && entry.0 == api_version)
+        else {
             let kinds: Vec<&str> = ORDER.iter().map(|entry| entry.1).collect();
-            bail!("{origin}: {kind} of {api_version} is not run here; known are {}", kinds.join(", "));
+            bail!(
+                "{origin}: {kind} of {api_version} is not run here; known are {}",
+                kinds.join(", ")
+            );
         };
         let Some(name) = text("/metadata/name").or_else(|| text("/metadata/generateName")) else {
             bail!("{origin}: {kind} has no metadata.name");
@@ -92,18 +115,34 @@ impl Manifest {
                 namespace.to_owned()
             }
         };
-        Ok(Self { origin, kind, namespace, name, object })
+        Ok(Self {
+            origin,
+            kind,
+            namespace,
+            name,
+            object,
+        })
     }
 
     /// Creates the object, or brings an existing one to what the manifest says. Warnings come from the server.
     pub(crate) async fn apply(&self, client: &Client) -> anyhow::Result<DynamicObject> {
         let api = self.api(client);
-        let object: DynamicObject = serde_json::from_value(self.object.clone())
-            .with_context(|| format!("{}: {} {} has no proper metadata", self.origin, self.kind, self.name))?;
+        let object: DynamicObject =
+            serde_json::from_value(self.object.clone()).with_context(|| {
+                format!(
+                    "{}: {} {} has no proper metadata",
+                    self.origin, self.kind, self.name
+                )
+            })?;
         let created = api.create(&PostParams::default(), &object).await;
         let applied = match created {
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
-                api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&self.object)).await
+                api.patch(
+                    &object.name_any(),
+                    &PatchParams::default(),
+                    &Patch::Merge(&self.object),
+                )
+                .await
             }
             other => other,
         };
@@ -113,15 +152,20 @@ impl Manifest {
     fn rejected(&self, error: kube::Error) -> anyhow::Error {
         match error {
             kube::Error::Api(status) => anyhow::anyhow!("{}: {}", self.origin, status.message),
-            other => anyhow::Error::new(other).context(format!("{}: {} {}", self.origin, self.kind, self.name)),
+            other => anyhow::Error::new(other)
+                .context(format!("{}: {} {}", self.origin, self.kind, self.name)),
         }
     }
 
     fn api(&self, client: &Client) -> Api<DynamicObject> {
-        let (api_version, kind, plural) =
-            ORDER.iter().find(|entry| entry.1 == self.kind).copied().expect("only known kinds are read");
+        let (api_version, kind, plural) = ORDER
+            .iter()
+            .find(|entry| entry.1 == self.kind)
+            .copied()
+            .expect("only known kinds are read");
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+        let resource =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
         if self.namespace.is_empty() {
             Api::all_with(client.clone(), &resource)
         } else {
@@ -135,8 +179,14 @@ pub(crate) fn missing_namespaces(manifests: &[Manifest]) -> Vec<Manifest> {
     let mut missing: Vec<String> = manifests
         .iter()
         .map(|manifest| manifest.namespace.clone())
-        .filter(|namespace| !["", "default", "kube-system", "ark-system"].contains(&namespace.as_str()))
-        .filter(|namespace| !manifests.iter().any(|other| other.kind == "Namespace" && other.name == *namespace))
+        .filter(|namespace| {
+            !["", "default", "kube-system", "ark-system"].contains(&namespace.as_str())
+        })
+        .filter(|namespace| {
+            !manifests
+                .iter()
+                .any(|other| other.kind == "Namespace" && other.name == *namespace)
+        })
         .collect();
     missing.sort();
     missing.dedup();
@@ -154,7 +204,10 @@ pub(crate) fn missing_namespaces(manifests: &[Manifest]) -> Vec<Manifest> {
 
 /// Sets parameters of every Query: an existing one gets the value, a missing one is added.
 pub(crate) fn set_parameters(manifests: &mut [Manifest], inputs: &[(String, String)]) {
-    for manifest in manifests.iter_mut().filter(|manifest| manifest.kind == "Query") {
+    for manifest in manifests
+        .iter_mut()
+        .filter(|manifest| manifest.kind == "Query")
+    {
         for (name, value) in inputs {
             let spec = &mut manifest.object["spec"];
             let parameters = match spec["parameters"].as_array_mut() {

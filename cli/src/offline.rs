@@ -30,8 +30,12 @@ pub(crate) struct MockProvider {
 impl MockProvider {
     pub(crate) async fn execute(self) -> anyhow::Result<()> {
         let shutdown = process::shutdown_on_signal()?;
-        let config =
-            provider::Config { port: self.port, seed: self.seed, latency: self.latency, log: self.log };
+        let config = provider::Config {
+            port: self.port,
+            seed: self.seed,
+            latency: self.latency,
+            log: self.log,
+        };
         let running = provider::start(config).await?;
         println!("ready {}", running.url());
         shutdown.cancelled().await;
@@ -52,7 +56,10 @@ impl Migrate {
         let store = self.database.connect("ark-migrate", 2).await?;
         store.migrate().await?;
         store.check().await?;
-        println!("the database has all {} migrations of this program", ark_store::PROGRAM);
+        println!(
+            "the database has all {} migrations of this program",
+            ark_store::PROGRAM
+        );
         Ok(())
     }
 }

@@ -20,10 +20,22 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Args)]
 pub(crate) struct Logging {
     /// What is logged: a level, or directives such as `info,ark_worker=debug`
-    #[arg(long, global = true, env = "ARK_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "ARK_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     log_filter: String,
     /// The form of log lines
-    #[arg(long, global = true, env = "ARK_LOG_FORMAT", default_value = "text", value_name = "FORM")]
+    #[arg(
+        long,
+        global = true,
+        env = "ARK_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORM"
+    )]
     log_format: LogFormat,
 }
 
@@ -37,10 +49,15 @@ impl Logging {
     /// Starts logging.
     pub(crate) fn start(&self) {
         let filter = EnvFilter::try_new(&self.log_filter).unwrap_or_else(|error| {
-            eprintln!("ark: --log-filter {:?} cannot be read ({error}); logging at level info", self.log_filter);
+            eprintln!(
+                "ark: --log-filter {:?} cannot be read ({error}); logging at level info",
+                self.log_filter
+            );
             EnvFilter::new("info")
         });
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => subscriber.init(),
             LogFormat::Json => subscriber.json().init(),
@@ -84,7 +101,12 @@ pub(crate) fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
 #[derive(Debug, Args)]
 pub(crate) struct MetricsAddr {
     /// Address of /metrics, /healthz and /readyz; port 0 takes any, the log says which
-    #[arg(long, env = "ARK_METRICS_ADDR", default_value = "127.0.0.1:0", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "ARK_METRICS_ADDR",
+        default_value = "127.0.0.1:0",
+        value_name = "ADDR"
+    )]
     metrics_addr: SocketAddr,
 }
 
@@ -96,12 +118,19 @@ struct Health {
 
 impl MetricsAddr {
     /// Serves until the process ends; returns the address.
-    pub(crate) async fn serve(&self, registry: Registry, store: Store) -> anyhow::Result<SocketAddr> {
+    pub(crate) async fn serve(
+        &self,
+        registry: Registry,
+        store: Store,
+    ) -> anyhow::Result<SocketAddr> {
         let listener = tokio::net::TcpListener::bind(self.metrics_addr)
             .await
             .with_context(|| format!("cannot listen on --metrics-addr {}", self.metrics_addr))?;
         let addr = listener.local_addr()?;
-        let health = Health { registry: Arc::new(registry), store };
+        let health = Health {
+            registry: Arc::new(registry),
+            store,
+        };
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok" }))
@@ -127,6 +156,9 @@ async fn metrics(State(health): State<Health>) -> impl IntoResponse {
 async fn ready(State(health): State<Health>) -> impl IntoResponse {
     match tokio::time::timeout(Duration::from_secs(2), health.store.ping()).await {
         Ok(Ok(())) => (StatusCode::OK, "ok"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the database is unavailable"),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database is unavailable",
+        ),
     }
 }

@@ -19,7 +19,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(store: Store, wanted: bool) -> Self {
-        Self { store, wanted, seen: Mutex::new(HashSet::new()), started: Instant::now() }
+        Self {
+            store,
+            wanted,
+            seen: Mutex::new(HashSet::new()),
+            started: Instant::now(),
+        }
     }
 
     /// Waits a little, then prints what is new; never returns when nobody wants to see it.
@@ -37,13 +42,22 @@ impl Progress {
             return;
         }
         // Progress is a courtesy: a database that is away shows nothing and harms nothing.
-        let Ok(executions) = self.store.live(0, 1000).await else { return };
+        let Ok(executions) = self.store.live(0, 1000).await else {
+            return;
+        };
         let names: HashMap<i64, String> = executions
             .into_iter()
-            .map(|execution| (execution.execution, format!("{}/{}", execution.namespace, execution.name)))
+            .map(|execution| {
+                (
+                    execution.execution,
+                    format!("{}/{}", execution.namespace, execution.name),
+                )
+            })
             .collect();
         let ids: Vec<i64> = names.keys().copied().collect();
-        let Ok(steps) = self.store.steps(&ids).await else { return };
+        let Ok(steps) = self.store.steps(&ids).await else {
+            return;
+        };
         let mut seen = self.seen.lock().await;
         for step in steps {
             if seen.insert((step.execution, step.path.clone(), step.kind)) {

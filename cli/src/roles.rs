@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use ark_api::admission::{MissingSecrets, ModelUrlPolicy, Rules};
+use ark_api::admission::{MissingSecrets, ModelUrlPolicy};
 use ark_apiserver::PortChoice;
 use ark_dispatcher::Authorization;
 use ark_worker::ProviderMode;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::database::DatabaseUrl;
 use crate::offline::duration;
 use crate::process::{self, MetricsAddr};
-use crate::system::{self, Provider};
+use crate::system::{self, Provider, RESYNC};
 
 /// Serves the Kubernetes API for Ark's resources and, without a cluster, for the core kinds that they need.
 #[derive(Debug, Args)]
@@ -33,7 +33,12 @@ pub(crate) struct Apiserver {
     #[arg(long, env = "ARK_PORT", default_value_t = 6443)]
     port: u16,
     /// Which base URLs Models may have: strict as Ark's, or local, which also allows http and loopback
-    #[arg(long, env = "ARK_MODEL_URL_POLICY", default_value = "strict", value_name = "strict|local")]
+    #[arg(
+        long,
+        env = "ARK_MODEL_URL_POLICY",
+        default_value = "strict",
+        value_name = "strict|local"
+    )]
     model_url_policy: ModelUrlPolicy,
     #[command(flatten)]
     metrics: MetricsAddr,
@@ -48,14 +53,19 @@ impl Apiserver {
             bind: self.bind,
             port: PortChoice::Exact(self.port),
             data_dir: self.data_dir.unwrap_or_else(ark_postgres::default_data_dir),
-            rules: Rules { model_urls: self.model_url_policy, missing_secrets: MissingSecrets::Reject },
+            model_url_policy: self.model_url_policy,
+            missing_secrets: MissingSecrets::Reject,
             metrics: ark_apiserver::Metrics::register(&mut registry),
         };
         self.metrics.serve(registry, store.clone()).await?;
-        let (ready, is_ready) = tokio::sync::oneshot::channel();
+        let (ready, is_ready) = tokio::sync::oneshot::channel::<ark_apiserver::Serving>();
         let announce = tokio::spawn(async move {
             if let Ok(serving) = is_ready.await {
-                println!("ready https://{} kubeconfig {}", serving.addr, serving.kubeconfig.display());
+                println!(
+                    "ready https://{} kubeconfig {}",
+                    serving.addr,
+                    serving.kubeconfig.display()
+                );
             }
         });
         let served = ark_apiserver::run(config, store.clone(), shutdown, ready).await;
@@ -96,10 +106,15 @@ pub(crate) struct Dispatcher {
           num_args = 0..=1, default_missing_value = "true")]
     leader_elect: bool,
     /// Whether a Query's service account must have the right to what the Query uses
-    #[arg(long, env = "ARK_AUTHORIZATION", default_value = "rbac", value_name = "rbac|off")]
+    #[arg(long, env = "ARK_AUTHORIZATION", default_value = "rbac", value_name = "rbac|off", value_parser = authorization)]
     authorization: Authorization,
     /// Which base URLs Models may have: strict as Ark's, or local, which also allows http and loopback
-    #[arg(long, env = "ARK_MODEL_URL_POLICY", default_value = "strict", value_name = "strict|local")]
+    #[arg(
+        long,
+        env = "ARK_MODEL_URL_POLICY",
+        default_value = "strict",
+        value_name = "strict|local"
+    )]
     model_url_policy: ModelUrlPolicy,
     #[command(flatten)]
     metrics: MetricsAddr,
@@ -113,12 +128,20 @@ impl Dispatcher {
         let mut registry = Registry::default();
         let config = ark_dispatcher::Config {
             leader_elect: self.leader_elect,
+            identity: host_name(),
+            namespace: "ark-system".to_owned(),
             authorization: self.authorization,
-            rules: Rules { model_urls: self.model_url_policy, missing_secrets: MissingSecrets::Reject },
-            ..ark_dispatcher::Config::new(ark_dispatcher::Metrics::new(&mut registry))
+            model_url_policy: self.model_url_policy,
+            lenient_secrets: false,
+            resync: RESYNC,
+            metrics: ark_dispatcher::Metrics::register(&mut registry),
         };
         // What ends without running is reported even when no worker is alive.
-        let mut caretaker = ark_worker::Config::new(host_name(), ProviderMode::Auto, ark_worker::Metrics::new(&mut registry));
+        let mut caretaker = ark_worker::Config::new(
+            host_name(),
+            ProviderMode::Auto,
+            ark_worker::Metrics::new(&mut registry),
+        );
         caretaker.slots = 0;
         self.metrics.serve(registry, store.clone()).await?;
         println!("ready");
@@ -128,6 +151,14 @@ impl Dispatcher {
         let result = both(shutdown, stop, dispatch, care).await;
         store.close().await;
         result
+    }
+}
+
+fn authorization(text: &str) -> Result<Authorization, String> {
+    match text {
+        "rbac" => Ok(Authorization::Rbac),
+        "off" => Ok(Authorization::Off),
+        _ => Err("must be rbac or off".to_owned()),
     }
 }
 
@@ -180,7 +211,12 @@ pub(crate) struct Worker {
     #[arg(long, env = "ARK_PROVIDER", default_value = "auto")]
     provider: Provider,
     /// Address of the fake provider for --provider mock, as `ark mock-provider` prints it
-    #[arg(long, env = "ARK_MOCK_URL", value_name = "URL", required_if_eq("provider", "mock"))]
+    #[arg(
+        long,
+        env = "ARK_MOCK_URL",
+        value_name = "URL",
+        required_if_eq("provider", "mock")
+    )]
     mock_url: Option<String>,
     /// How long running executions may go on after SIGTERM
     #[arg(long, env = "ARK_DRAIN", default_value = "10m", value_parser = duration)]
@@ -199,7 +235,8 @@ impl Worker {
             (Provider::Mock, Some(url)) => ProviderMode::Mock { url },
             _ => ProviderMode::Auto,
         };
-        let mut config = ark_worker::Config::new(host_name(), mode, ark_worker::Metrics::new(&mut registry));
+        let mut config =
+            ark_worker::Config::new(host_name(), mode, ark_worker::Metrics::new(&mut registry));
         config.slots = self.slots;
         config.drain = self.drain;
         self.metrics.serve(registry, store.clone()).await?;
@@ -213,5 +250,9 @@ impl Worker {
 /// The pod's or machine's name, with the process number, for people.
 fn host_name() -> String {
     let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
-    format!("{}-{}", host.unwrap_or_else(|_| "ark".to_owned()), std::process::id())
+    format!(
+        "{}-{}",
+        host.unwrap_or_else(|_| "ark".to_owned()),
+        std::process::id()
+    )
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ark_apiserver::PortChoice;
+use ark_store::Store;
 use clap::{Args, ValueEnum};
+use kube::Client;
 use prometheus_client::registry::Registry;
 
 use crate::database::LocalPostgres;
@@ -88,36 +90,49 @@ impl Run {
             postgres: self.postgres.clone(),
             drain: Duration::ZERO,
         };
+        let mut registry = Registry::default();
         let mut system = tokio::select! {
-            system = System::start(options, &mut Registry::default()) => system?,
+            system = System::start(options, &mut registry) => system?,
             () = shutdown.cancelled() => bail!("interrupted"),
         };
         let answered = tokio::select! {
-            answers = self.answer(&system, &manifests) => answers,
-            error = system.failed() => Err(error),
+            answers = self.answer(&system.client, &system.store, &manifests) => answers,
+            error = System::failed(&mut system.roles) => Err(error),
             () = shutdown.cancelled() => Err(anyhow::anyhow!("interrupted")),
             () = expire(self.timeout) => Err(anyhow::anyhow!("not all queries ended within --timeout")),
         };
         let stopped = system.stop().await;
         if self.keep {
             let kept = folder.keep();
-            eprintln!("kept in {}; go on with: ark up --data-dir {}", kept.display(), kept.display());
+            eprintln!(
+                "kept in {}; go on with: ark up --data-dir {}",
+                kept.display(),
+                kept.display()
+            );
         }
         let answers = answered?;
         stopped?;
         summarize(&answers)
     }
 
-    async fn answer(&self, system: &System, manifests: &[Manifest]) -> anyhow::Result<Vec<Answer>> {
+    async fn answer(
+        &self,
+        client: &Client,
+        store: &Store,
+        manifests: &[Manifest],
+    ) -> anyhow::Result<Vec<Answer>> {
         let started = std::time::Instant::now();
-        let mut follower = Follower::start(&system.client);
-        for manifest in manifests::missing_namespaces(manifests).iter().chain(manifests) {
-            let object = manifest.apply(&system.client).await?;
+        let mut follower = Follower::start(client);
+        for manifest in manifests::missing_namespaces(manifests)
+            .iter()
+            .chain(manifests)
+        {
+            let object = manifest.apply(client).await?;
             if manifest.kind == "Query" {
                 follower.expect(&object);
             }
         }
-        let progress = Progress::new(system.store.clone(), self.watch);
+        let progress = Progress::new(store.clone(), self.watch);
         let mut answers = Vec::new();
         while follower.is_waiting() {
             let answer = tokio::select! {
@@ -148,8 +163,11 @@ async fn expire(timeout: Option<Duration>) {
 }
 
 fn summarize(answers: &[Answer]) -> anyhow::Result<()> {
-    let failed: Vec<&str> =
-        answers.iter().filter(|answer| !answer.is_done()).map(|answer| answer.name.as_str()).collect();
+    let failed: Vec<&str> = answers
+        .iter()
+        .filter(|answer| !answer.is_done())
+        .map(|answer| answer.name.as_str())
+        .collect();
     if failed.is_empty() {
         return Ok(());
     }
@@ -157,5 +175,9 @@ fn summarize(answers: &[Answer]) -> anyhow::Result<()> {
 }
 
 fn display(files: &[PathBuf]) -> String {
-    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+    files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use ark_api::admission::{MissingSecrets, ModelUrlPolicy, Rules};
+use ark_api::admission::{MissingSecrets, ModelUrlPolicy};
 use ark_apiserver::PortChoice;
 use ark_loadtest::provider;
 use ark_store::Store;
@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::{Database, LocalPostgres};
 
+/// How often Queries and executions are compared.
+pub(crate) const RESYNC: Duration = Duration::from_secs(60);
+
 /// Which providers are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Provider {
@@ -26,6 +29,9 @@ pub(crate) enum Provider {
     /// The fake one, whatever the Models say; no key is read
     Mock,
 }
+
+/// The roles of a system as tasks; each ends with its name.
+pub(crate) type Roles = JoinSet<anyhow::Result<&'static str>>;
 
 /// What a system is started with.
 pub(crate) struct Options {
@@ -45,7 +51,7 @@ pub(crate) struct System {
     pub(crate) database_url: String,
     database: Database,
     mock: Option<provider::Running>,
-    roles: JoinSet<anyhow::Result<&'static str>>,
+    pub(crate) roles: Roles,
     serving: CancellationToken,
     working: CancellationToken,
 }
@@ -66,13 +72,31 @@ impl System {
         let kubeconfig = start_apiserver(&options, &store, registry, &mut roles, &serving).await?;
         let client = client(&kubeconfig).await?;
         start_dispatcher(&options, &client, &store, registry, &mut roles, &working);
-        start_workers(&options, mock.as_ref(), &client, &store, registry, &mut roles, &working);
-        Ok(System { store, client, kubeconfig, database_url: database.url.clone(), database, mock, roles, serving, working })
+        start_workers(
+            &options,
+            mock.as_ref(),
+            &client,
+            &store,
+            registry,
+            &mut roles,
+            &working,
+        );
+        Ok(System {
+            store,
+            client,
+            kubeconfig,
+            database_url: database.url.clone(),
+            database,
+            mock,
+            roles,
+            serving,
+            working,
+        })
     }
 
     /// Waits until a role ends, which none should before it is told to.
-    pub(crate) async fn failed(&mut self) -> anyhow::Error {
-        match self.roles.join_next().await {
+    pub(crate) async fn failed(roles: &mut Roles) -> anyhow::Error {
+        match roles.join_next().await {
             Some(Ok(Ok(role))) => anyhow!("the {role} stopped unexpectedly"),
             Some(Ok(Err(error))) => error,
             Some(Err(error)) => anyhow!("a role panicked: {error}"),
@@ -101,7 +125,8 @@ impl System {
 }
 
 fn make_data_dir(path: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(path).with_context(|| format!("cannot make the data folder {}", path.display()))
+    std::fs::create_dir_all(path)
+        .with_context(|| format!("cannot make the data folder {}", path.display()))
 }
 
 /// A client for the context of a kubeconfig file.
@@ -114,26 +139,26 @@ pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<kube::Client> {
     kube::Client::try_from(config).context("cannot make a Kubernetes client")
 }
 
-fn rules(provider: Provider) -> Rules {
-    let missing_secrets = match provider {
+fn missing_secrets(provider: Provider) -> MissingSecrets {
+    match provider {
         Provider::Mock => MissingSecrets::Warn,
         Provider::Auto => MissingSecrets::Reject,
-    };
-    Rules { model_urls: ModelUrlPolicy::Local, missing_secrets }
+    }
 }
 
 async fn start_apiserver(
     options: &Options,
     store: &Store,
     registry: &mut Registry,
-    roles: &mut JoinSet<anyhow::Result<&'static str>>,
+    roles: &mut Roles,
     serving: &CancellationToken,
 ) -> anyhow::Result<PathBuf> {
     let config = ark_apiserver::Config {
         bind: IpAddr::from([127, 0, 0, 1]),
         port: options.port,
         data_dir: options.data_dir.clone(),
-        rules: rules(options.provider),
+        model_url_policy: ModelUrlPolicy::Local,
+        missing_secrets: missing_secrets(options.provider),
         metrics: ark_apiserver::Metrics::register(registry),
     };
     let (ready, is_ready) = tokio::sync::oneshot::channel();
@@ -156,14 +181,18 @@ fn start_dispatcher(
     client: &kube::Client,
     store: &Store,
     registry: &mut Registry,
-    roles: &mut JoinSet<anyhow::Result<&'static str>>,
+    roles: &mut Roles,
     working: &CancellationToken,
 ) {
     let config = ark_dispatcher::Config {
         leader_elect: false,
+        identity: "local".to_owned(),
+        namespace: "ark-system".to_owned(),
         authorization: ark_dispatcher::Authorization::Off,
-        rules: rules(options.provider),
-        ..ark_dispatcher::Config::new(ark_dispatcher::Metrics::new(registry))
+        model_url_policy: ModelUrlPolicy::Local,
+        lenient_secrets: options.provider == Provider::Mock,
+        resync: RESYNC,
+        metrics: ark_dispatcher::Metrics::register(registry),
     };
     let run = ark_dispatcher::run(config, client.clone(), store.clone(), working.clone());
     roles.spawn(async move {
@@ -178,7 +207,7 @@ fn start_workers(
     client: &kube::Client,
     store: &Store,
     registry: &mut Registry,
-    roles: &mut JoinSet<anyhow::Result<&'static str>>,
+    roles: &mut Roles,
     working: &CancellationToken,
 ) {
     let mode = match mock {
@@ -188,8 +217,13 @@ fn start_workers(
     let metrics = ark_worker::Metrics::new(registry);
     // Without workers somebody still has to beat, clean up and report: a worker without slots.
     for number in 0..options.workers.max(1) {
-        let mut config = ark_worker::Config::new(format!("local-{number}"), mode.clone(), metrics.clone());
-        config.slots = if options.workers == 0 { 0 } else { config.slots };
+        let mut config =
+            ark_worker::Config::new(format!("local-{number}"), mode.clone(), metrics.clone());
+        config.slots = if options.workers == 0 {
+            0
+        } else {
+            config.slots
+        };
         config.drain = options.drain;
         let run = ark_worker::run(config, client.clone(), store.clone(), working.clone());
         roles.spawn(async move {

@@ -40,7 +40,9 @@ impl Up {
         let mut registry = Registry::default();
         let options = Options {
             data_dir: self.data_dir.unwrap_or_else(ark_postgres::default_data_dir),
-            port: self.port.map_or(PortChoice::NextFree(6443), PortChoice::Exact),
+            port: self
+                .port
+                .map_or(PortChoice::NextFree(6443), PortChoice::Exact),
             workers: self.workers,
             provider: self.provider,
             postgres: self.postgres,
@@ -52,11 +54,14 @@ impl Up {
         };
         self.metrics.serve(registry, system.store.clone()).await?;
         println!("ready");
-        println!("  kubectl --kubeconfig {} get queries", system.kubeconfig.display());
+        println!(
+            "  kubectl --kubeconfig {} get queries",
+            system.kubeconfig.display()
+        );
         println!("  psql '{}'", system.database_url);
         let failure = tokio::select! {
             () = shutdown.cancelled() => None,
-            error = system.failed() => Some(error),
+            error = System::failed(&mut system.roles) => Some(error),
         };
         let stopped = system.stop().await;
         match failure {

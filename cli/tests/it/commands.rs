@@ -1,0 +1,201 @@
+//! The commands that people type.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::system::ark;
+
+const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml");
+
+struct Output {
+    ok: bool,
+    out: String,
+    err: String,
+}
+
+async fn output(args: &[&str]) -> Output {
+    let output = ark()
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    Output {
+        ok: output.status.success(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn the_quickstart_answers_everything() {
+    let text = output(&["run", QUICKSTART, "--provider", "mock", "--watch"]).await;
+    assert!(text.ok, "{}", text.err);
+    for name in [
+        "default/hello",
+        "default/three-turns",
+        "default/with-parameter",
+    ] {
+        assert!(
+            text.out.contains(&format!("--- {name} (done, ")),
+            "{}",
+            text.out
+        );
+    }
+    assert!(
+        text.err.contains("turn.2"),
+        "progress shows turns: {}",
+        text.err
+    );
+    assert!(text.err.contains("3 of 3 queries done"));
+
+    let json = output(&[
+        "run",
+        QUICKSTART,
+        "--provider",
+        "mock",
+        "--output",
+        "json",
+        "--input",
+        "topic=leases",
+    ])
+    .await;
+    assert!(json.ok, "{}", json.err);
+    let answers: Vec<Value> = json
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let with_parameter = answers
+        .iter()
+        .find(|answer| answer["query"] == "default/with-parameter")
+        .unwrap();
+    let content = with_parameter["status"]["response"]["content"]
+        .as_str()
+        .unwrap();
+    assert!(
+        content.ends_with("to: Explain leases to a newcomer."),
+        "{content}"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_plans_and_calls_nothing() {
+    let shown = output(&["run", QUICKSTART, "--dry-run"]).await;
+    assert!(shown.ok, "{}", shown.err);
+    assert!(
+        shown.out.contains("gpt-4.1-mini") && !shown.out.contains("replace-me"),
+        "{}",
+        shown.out
+    );
+}
+
+#[tokio::test]
+async fn bad_input_is_named_with_its_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = async |text: &str, expected: &[&str]| {
+        let file = folder.path().join("query.yaml");
+        std::fs::write(&file, text).unwrap();
+        let failed = output(&[
+            "run",
+            file.to_str().unwrap(),
+            "--provider",
+            "mock",
+            "--dry-run",
+        ])
+        .await;
+        assert!(!failed.ok);
+        for word in expected {
+            assert!(
+                failed.err.contains(word),
+                "{word:?} is missing in: {}",
+                failed.err
+            );
+        }
+    };
+    let query = |spec: &str| {
+        format!(
+            "apiVersion: ark.mckinsey.com/v1alpha1\nkind: Query\nmetadata: {{name: q}}\nspec: {spec}\n"
+        )
+    };
+    check(
+        &query("{input: hi, target: {type: agent, name: nobody}}"),
+        &["query.yaml", "nobody"],
+    )
+    .await;
+    check(
+        &query("{input: hi, zz: 1, target: {type: agent, name: nobody}}"),
+        &["unknown field", "spec.zz"],
+    )
+    .await;
+    check(
+        &query("{target: {type: robot, name: a}}"),
+        &["spec.input", "Required", "spec.target.type"],
+    )
+    .await;
+    check(
+        "kind: Query\nmetadata: {name: q}\n",
+        &["apiVersion", "missing"],
+    )
+    .await;
+    check("a: [", &["is not YAML"]).await;
+}
+
+#[tokio::test]
+async fn every_command_explains_itself() {
+    for command in [
+        "up",
+        "run",
+        "apiserver",
+        "dispatcher",
+        "worker",
+        "mock-provider",
+        "migrate",
+        "crds",
+    ] {
+        let help = output(&[command, "--help"]).await;
+        assert!(
+            help.ok && help.out.contains("Usage: ark"),
+            "{command}: {}",
+            help.err
+        );
+    }
+    let help = output(&["worker", "--help"]).await.out;
+    for flag in [
+        "--database-url",
+        "--kubeconfig",
+        "--slots",
+        "--provider",
+        "--mock-url",
+        "--metrics-addr",
+    ] {
+        assert!(help.contains(flag), "{flag} is not explained");
+    }
+}
+
+#[tokio::test]
+async fn a_role_refuses_a_database_without_migrations() {
+    let folder = crate::system::folder();
+    let options = ark_postgres::Options {
+        data_dir: folder.path().to_owned(),
+        cache_dir: None,
+        choice: ark_postgres::Choice::Auto,
+        settings: Vec::new(),
+    };
+    let server = ark_postgres::Server::start(options).await.unwrap();
+    let refused = output(&[
+        "dispatcher",
+        "--database-url",
+        server.url(),
+        "--kubeconfig",
+        "/dev/null",
+    ])
+    .await;
+    assert!(
+        !refused.ok && refused.err.contains("ark migrate"),
+        "{}",
+        refused.err
+    );
+    server.stop().await.unwrap();
+}

@@ -1,0 +1,9 @@
+//! The system as processes: what it promises, under accidents.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod accidents;
+mod commands;
+mod crds;
+mod graph;
+mod scale;
+mod system;
