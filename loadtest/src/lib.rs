@@ -1,3 +1,7 @@
-//! What puts load on Ark and what stands in for the outside world while it runs.
+//! What puts load on Ark, what measures it, and what stands in for the outside world while it runs.
 
+mod database;
+pub mod drain;
+pub mod measure;
 pub mod provider;
+pub mod queue_bench;
