@@ -118,7 +118,7 @@ impl Authorizer {
                 "the service account {namespace}/{name} may not {access}; grant it that right with a Role and a RoleBinding"
             ))),
             // Without an answer nothing is allowed.
-            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 403 | 404 | 405) => {
+            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 403..=405) => {
                 Ok(Some(format!(
                     "whether the service account {namespace}/{name} may {access} cannot be checked: the API server refuses \
                  SubjectAccessReviews ({}); allow the dispatcher to create them, or start it with --authorization off",

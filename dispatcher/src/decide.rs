@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ark_plan::resolve;
 use serde_json::Value;
 
 /// What counts of a Query as it was seen.
@@ -99,11 +98,6 @@ impl Seen {
             edited: query["metadata"]["generation"].as_i64().unwrap_or(1) > 1,
         }
     }
-}
-
-/// The ttl that the queue gets for a Query without one that can be read.
-pub(crate) fn default_ttl() -> Duration {
-    resolve::Bounds::default().ttl
 }
 
 #[cfg(test)]

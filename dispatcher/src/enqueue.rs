@@ -7,13 +7,13 @@ use ark_store::{Enqueued, Existing, NewExecution, Store};
 use tokio::sync::mpsc::Receiver;
 
 use crate::decide::Action;
-use crate::intents::{Intents, chain};
+use crate::intents::Intents;
 use crate::metrics::{Metrics, ResultLabel};
 use crate::open::OpenQueries;
+use crate::outage::outlast;
 
 const BATCH: usize = 256;
 const LINGER: Duration = Duration::from_millis(5);
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Stores new executions.
 pub(crate) struct Enqueuer {
@@ -43,19 +43,11 @@ pub(crate) async fn enqueue(enqueuer: Enqueuer, mut news: Receiver<NewExecution>
 impl Enqueuer {
     async fn store_batch(&self, batch: &[NewExecution]) {
         self.metrics.batch.observe(batch.len() as f64);
-        let mut wait = Duration::from_millis(50);
-        let results = loop {
-            // A batch of unknown fate is repeated whole: a key that it took itself is found as existing.
-            match self.store.enqueue(batch).await {
-                Ok(results) => break results,
-                Err(error) => {
-                    self.metrics.outage("database");
-                    tracing::warn!(error = %chain(&error), count = batch.len(), "new queries wait for the database");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(PATIENCE);
-                }
-            }
-        };
+        // A batch of unknown fate is repeated whole: a key that it took itself is found as existing.
+        let results = outlast("the enqueue of new queries", &self.metrics, || {
+            self.store.enqueue(batch)
+        })
+        .await;
         for (new, result) in batch.iter().zip(&results) {
             self.settle(new, result);
         }

@@ -9,8 +9,9 @@ use kube::api::{Api, DeleteParams, DynamicObject, Preconditions};
 use kube::core::ApiResource;
 use tokio::time::MissedTickBehavior;
 
-use crate::intents::{Intent, Intents, chain};
+use crate::intents::{Intent, Intents};
 use crate::metrics::Metrics;
+use crate::outage::chain;
 
 const EVERY: Duration = Duration::from_secs(2);
 const BATCH: i64 = 200;

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::decide::Action;
 use crate::metrics::{KindLabel, Metrics};
+use crate::outage::outlast;
 
 const BATCH: usize = 1000;
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A wish for one execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +57,10 @@ pub(crate) async fn carry_out(
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while wishes.recv_many(&mut batch, BATCH).await > 0 {
-        let mut wait = Duration::from_millis(50);
-        while let Err(error) = carry_out_batch(&store, &batch).await {
-            metrics.outage("database");
-            tracing::warn!(error = %chain(&error), count = batch.len(), "intents wait for the database");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(PATIENCE);
-        }
+        outlast("the passing on of intents", &metrics, || {
+            carry_out_batch(&store, &batch)
+        })
+        .await;
         for (_, intent) in batch.drain(..) {
             metrics
                 .intents
@@ -107,15 +104,4 @@ impl Intent {
             Intent::SetTtl(_) => "ttl",
         }
     }
-}
-
-/// An error with what caused it, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -11,8 +11,8 @@ use kube::Api;
 use kube::api::PostParams;
 use tokio_util::sync::CancellationToken;
 
-use crate::intents::chain;
 use crate::metrics::Metrics;
+use crate::outage::chain;
 use crate::{Config, Error};
 
 const NAME: &str = "ark-controller-leader";

@@ -9,12 +9,14 @@ mod authorize;
 mod compare;
 mod decide;
 mod enqueue;
+mod execution;
 mod expire;
 mod fetch;
 mod intents;
 mod leader;
 mod metrics;
 mod open;
+mod outage;
 mod plan;
 mod watch;
 

@@ -17,12 +17,12 @@ use uuid::Uuid;
 
 use crate::decide::{Action, Known, Seen, decide};
 use crate::fetch::Unavailable;
-use crate::intents::{Intent, Intents, chain};
+use crate::intents::{Intent, Intents};
 use crate::metrics::Metrics;
 use crate::open::{OpenQueries, Tracked};
+use crate::outage::{chain, outlast};
 
 const PAGE: i64 = 5000;
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Executions whose objects should exist.
 pub(crate) type Live = HashMap<Uuid, Execution>;
@@ -131,18 +131,10 @@ impl Watcher {
 
     /// All executions whose objects should exist, however long the database takes to answer.
     pub(crate) async fn live(&self) -> Live {
-        let mut wait = Duration::from_millis(50);
-        loop {
-            match self.live_pages().await {
-                Ok(live) => return live,
-                Err(error) => {
-                    self.metrics.outage("database");
-                    tracing::warn!(error = %chain(&error), "the look at all executions waits for the database");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(PATIENCE);
-                }
-            }
-        }
+        outlast("the look at all executions", &self.metrics, || {
+            self.live_pages()
+        })
+        .await
     }
 
     async fn live_pages(&self) -> Result<Live, ark_store::Error> {

@@ -1,0 +1,5 @@
+//! The dispatcher against a real Kubernetes server that has CRDs and nothing else, and a real Postgres.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod queries;
+mod setup;
