@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ark_plan::{Class, FORMAT, Outcome};
 use ark_store::{Claimed, Look, Run, Step};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,19 +41,19 @@ impl Claimer {
     pub(crate) async fn run(self) {
         let mut poll = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            let slots = tokio::select! {
+            let free = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
-                slots = self.slots.take() => slots,
+                free = self.slots.take() => free,
             };
             let lease = *self.process.lease.borrow();
             // Not interrupted by the shutdown: what was claimed has to be known.
-            let batch = self.claim(lease, slots.len()).await;
+            let batch = self.claim(lease, free.len()).await;
             let look = batch.more;
             if !batch.runs.is_empty() {
                 poll.reset();
             }
-            self.start(batch, lease, slots);
+            self.start(batch, lease, free);
             match look {
                 Look::Full => {}
                 Look::Busy => {
@@ -126,11 +126,11 @@ impl Claimer {
         }
     }
 
-    fn start(&self, batch: Batch, lease: Lease, slots: Vec<Slot>) {
+    fn start(&self, batch: Batch, lease: Lease, free: Vec<OwnedSemaphorePermit>) {
         let process = Arc::clone(&self.process);
         process.metrics.claimed.inc_by(batch.runs.len() as u64);
         let mut entered = Vec::with_capacity(batch.runs.len());
-        for (run, slot) in batch.runs.into_iter().zip(slots) {
+        for (run, permit) in batch.runs.into_iter().zip(free) {
             process.metrics.queue_wait.observe(run.waited.as_secs_f64());
             // None: the lease was lost meanwhile, and so is the run.
             let Some(handle) = process
@@ -146,7 +146,7 @@ impl Claimer {
                 deadline: batch.sent + run.remaining,
                 run,
                 handle,
-                slot,
+                slot: self.slots.occupy(permit),
             });
         }
         if !entered.is_empty() {
@@ -185,7 +185,10 @@ async fn load(process: Arc<Process>, entered: Vec<Entered>, tasks: &TaskTracker)
                 tracing::warn!(%error, "plans and steps cannot be read yet")
             }
         }
-        if entered.iter().all(|one| one.handle.is_lost()) {
+        if entered
+            .iter()
+            .all(|one| one.handle.stop_asked() == Some(Stop::Lost))
+        {
             entered
                 .iter()
                 .for_each(|one| process.runs.remove(&one.handle));

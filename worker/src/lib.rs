@@ -46,20 +46,13 @@ pub use provider::{ProviderMode, Timeouts};
 
 use beat::Heart;
 use claim::Claimer;
-use commit::StepWriter;
 use drain::Drain;
-use finish::Finisher;
-use limits::Limits;
 use nudge::Nudges;
-use plans::Plans;
 use process::Process;
-use provider::Models;
 use queries::Queries;
 use report::Reporter;
 use runs::Runs;
-use secrets::Secrets;
 use slots::Slots;
-use tool::Tools;
 
 /// What one worker process is started with.
 #[derive(Debug, Clone)]
@@ -115,36 +108,27 @@ pub async fn run(
     let metrics = config.metrics.clone();
     let runs = Arc::new(Runs::default());
     let table_slots = i32::try_from(config.slots).unwrap_or(i32::MAX);
+    let starting = Heart::start(
+        store.clone(),
+        config.name.clone(),
+        table_slots,
+        Arc::clone(&runs),
+        metrics.clone(),
+    );
     let heart = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        heart = Heart::start(store.clone(), config.name.clone(), table_slots, Arc::clone(&runs), metrics.clone()) => heart,
+        heart = starting => heart,
     };
     let lease = heart.lease();
     let nudges = Nudges::default();
     let reporter = Reporter::new(store.clone(), Queries::new(client.clone()), metrics.clone());
-    let secrets = Secrets::new(client);
-    let limits = Limits::new(metrics.clone());
-    let (steps, step_loop) = StepWriter::new(store.clone(), metrics.clone());
-    let (finisher, finish_loop) = Finisher::new(store.clone(), Arc::clone(&runs), metrics.clone());
-    let process = Arc::new(Process {
-        models: Models::new(
-            config.provider,
-            config.timeouts,
-            secrets.clone(),
-            limits.clone(),
-            metrics.clone(),
-        )?,
-        tools: Tools::new(metrics.clone())?,
-        plans: Plans::default(),
-        lease: lease.clone(),
-        runs: Arc::clone(&runs),
-        store: store.clone(),
-        metrics: metrics.clone(),
-        steps,
-        finisher,
-        secrets,
-        limits,
-    });
+    let (process, writers) = Process::assemble(
+        &config,
+        client,
+        store.clone(),
+        lease.clone(),
+        Arc::clone(&runs),
+    )?;
 
     let stop = CancellationToken::new();
     let mut loops = Loops::default();
@@ -168,23 +152,25 @@ pub async fn run(
         "reporter of progress",
         reporter.clone().run_early(stop.clone()),
     );
-    loops.spawn("writer of steps", step_loop);
-    loops.spawn("finisher", finish_loop);
+    loops.spawn("writer of steps", writers.steps);
+    loops.spawn("finisher", writers.endings);
     let tasks = TaskTracker::new();
+    let closing = shutdown.child_token();
     let claimer = Claimer {
         slots: Slots::new(config.slots, metrics.slots_busy.clone()),
         ready: nudges.ready,
         tasks: tasks.clone(),
-        shutdown: shutdown.clone(),
+        shutdown: closing.clone(),
         process: Arc::clone(&process),
     };
     let claiming = (config.slots > 0).then(|| tokio::spawn(claimer.run()));
-    tracing::info!(name = config.name, slots = config.slots, incarnation = %lease.borrow().incarnation, "the worker runs");
+    tracing::info!(name = config.name, slots = config.slots, incarnation = %lease.borrow().incarnation, "started");
 
     let outcome = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         stopped = loops.stopped() => Err(Error::Stopped(stopped)),
     };
+    closing.cancel();
     let drain = Drain {
         store,
         runs,

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -24,7 +25,11 @@ struct Scope {
     limits: ark_plan::Limits,
     rate: Option<DefaultDirectRateLimiter>,
     concurrency: Option<Arc<Semaphore>>,
+    waiting: AtomicUsize,
 }
+
+/// Somebody waits for the scope, until this is dropped.
+struct Waiting<'s>(&'s Scope);
 
 /// Leave to make one call; dropping it frees the scope's place.
 pub(crate) struct Permit {
@@ -46,6 +51,7 @@ impl Limits {
         }
         let started = Instant::now();
         let scope = self.scope(scope, limits);
+        let waiting = Waiting::enter(&scope);
         let place = match &scope.concurrency {
             Some(semaphore) => Some(
                 Arc::clone(semaphore)
@@ -60,20 +66,20 @@ impl Limits {
                 tokio::time::sleep(not_until.wait_time_from(DefaultClock::default().now())).await;
             }
         }
+        drop(waiting);
         self.metrics
             .limit_wait
             .observe(started.elapsed().as_secs_f64());
         Permit { _place: place }
     }
 
-    /// Scopes that have no room now, so that nothing of theirs is claimed.
+    /// Scopes that have no room now or for which somebody waits already, so that nothing of theirs is claimed.
     pub(crate) fn closed(&self) -> Vec<i64> {
         let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |scope: &Scope| {
-            scope
-                .concurrency
-                .as_ref()
-                .is_some_and(|places| places.available_permits() == 0)
+            let taken = |places: &Arc<Semaphore>| places.available_permits() == 0;
+            scope.waiting.load(Ordering::Relaxed) > 0
+                || scope.concurrency.as_ref().is_some_and(taken)
         };
         scopes
             .iter()
@@ -95,6 +101,19 @@ impl Limits {
     }
 }
 
+impl<'s> Waiting<'s> {
+    fn enter(scope: &'s Scope) -> Self {
+        scope.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(scope)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Scope {
     fn new(limits: ark_plan::Limits) -> Self {
         let rate = limits
@@ -110,6 +129,7 @@ impl Scope {
             limits,
             rate,
             concurrency: places.map(|places| Arc::new(Semaphore::new(places as usize))),
+            waiting: AtomicUsize::new(0),
         }
     }
 }

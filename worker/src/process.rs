@@ -15,6 +15,7 @@ use crate::provider::Models;
 use crate::runs::Runs;
 use crate::secrets::Secrets;
 use crate::tool::Tools;
+use crate::{Config, Error};
 
 /// One worker process.
 pub(crate) struct Process {
@@ -29,4 +30,61 @@ pub(crate) struct Process {
     pub(crate) secrets: Secrets,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+}
+
+/// The loops that write for a process; they end when the process is dropped and everything is written.
+pub(crate) struct Writers<S, F> {
+    pub(crate) steps: S,
+    pub(crate) endings: F,
+}
+
+impl Process {
+    /// Puts a process together.
+    pub(crate) fn assemble(
+        config: &Config,
+        client: kube::Client,
+        store: Store,
+        lease: watch::Receiver<Lease>,
+        runs: Arc<Runs>,
+    ) -> Result<
+        (
+            Arc<Self>,
+            Writers<impl Future<Output = ()> + use<>, impl Future<Output = ()> + use<>>,
+        ),
+        Error,
+    > {
+        let metrics = config.metrics.clone();
+        let secrets = Secrets::new(client);
+        let limits = Limits::new(metrics.clone());
+        let (steps, step_loop) = StepWriter::new(store.clone(), metrics.clone());
+        let (finisher, finish_loop) =
+            Finisher::new(store.clone(), Arc::clone(&runs), metrics.clone());
+        let models = Models::new(
+            config.provider.clone(),
+            config.timeouts,
+            secrets.clone(),
+            limits.clone(),
+            metrics.clone(),
+        )?;
+        let process = Arc::new(Self {
+            store,
+            lease,
+            runs,
+            plans: Plans::default(),
+            steps,
+            finisher,
+            models,
+            tools: Tools::new(metrics.clone())?,
+            secrets,
+            limits,
+            metrics,
+        });
+        Ok((
+            process,
+            Writers {
+                steps: step_loop,
+                endings: finish_loop,
+            },
+        ))
+    }
 }

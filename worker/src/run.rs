@@ -1,10 +1,12 @@
 //! One run, from its plan to its ending.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ark_plan::{Class, Input, Outcome, Plan, Target};
 use ark_store::{Run, Step};
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use crate::agent;
@@ -69,10 +71,11 @@ pub(crate) async fn execute(process: Arc<Process>, job: Job) {
             usage: journal.usage(),
             ..timed_out()
         })),
-        result = answer(&process, &run, &plan, &journal, &handle) => match result {
+        result = AssertUnwindSafe(answer(&process, &run, &plan, &journal, &handle)).catch_unwind() => match result.unwrap_or_else(|_| Err(panicked())) {
             Ok(outcome) => Some(Ending::Outcome(outcome)),
             Err(Halt::Canceled) => stopped(Stop::Canceled, &journal),
-            Err(Halt::Lost) => None,
+            // The gate was shut by whoever stopped the run, or a fenced write found it elsewhere.
+            Err(Halt::Lost) => handle.stop_asked().and_then(|stop| stopped(stop, &journal)),
             Err(Halt::Failed(failure)) => Some(failed(&run, failure, &journal, deadline)),
         },
     };
@@ -174,4 +177,13 @@ fn timed_out() -> Outcome {
         Class::TimedOutInExecution,
         "the query was not finished within its timeout; raise spec.timeout",
     )
+}
+
+/// One run's fault must neither keep its slot nor leave its row to nobody.
+fn panicked() -> Halt {
+    Failure::new(
+        Class::Internal,
+        "The worker failed in an unforeseen way; its log says where.",
+    )
+    .into()
 }

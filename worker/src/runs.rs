@@ -154,19 +154,19 @@ impl Handle {
         true
     }
 
-    /// Whether nothing may be written for this run any more.
-    pub(crate) fn is_lost(&self) -> bool {
-        *self.lock() == Stage::Stopped(Stop::Lost)
+    /// Why the run is to stop, if it is.
+    pub(crate) fn stop_asked(&self) -> Option<Stop> {
+        match *self.lock() {
+            Stage::Stopped(why) => Some(why),
+            Stage::Claimed | Stage::Begun => None,
+        }
     }
 
     /// Resolves when the run is to stop.
     pub(crate) async fn stopped(&self) -> Stop {
         self.stopped.cancelled().await;
-        match *self.lock() {
-            Stage::Stopped(why) => why,
-            // The token is cancelled only after the stage was set.
-            Stage::Claimed | Stage::Begun => Stop::Lost,
-        }
+        // The token is cancelled only after the stage was set.
+        self.stop_asked().unwrap_or(Stop::Lost)
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {

@@ -18,7 +18,7 @@ pub(crate) struct Slots {
     busy: Gauge,
 }
 
-/// One slot; dropping it frees it and wakes the claimer.
+/// A slot with a run in it; dropping it frees it and wakes the claimer.
 #[derive(Debug)]
 pub(crate) struct Slot {
     permit: Option<OwnedSemaphorePermit>,
@@ -35,20 +35,21 @@ impl Slots {
         }
     }
 
-    /// Waits for a slot and takes all that are free, at once when most are, else after a few milliseconds.
-    pub(crate) async fn take(&self) -> Vec<Slot> {
+    /// Waits for a slot and takes all that are free, at once when most are, else after a few milliseconds. Those that
+    /// turn out not to be needed are dropped, which wakes nobody.
+    pub(crate) async fn take(&self) -> Vec<OwnedSemaphorePermit> {
         let first = Arc::clone(&self.semaphore)
             .acquire_owned()
             .await
             .expect("never closed");
-        let mut slots = vec![self.slot(first)];
+        let mut free = vec![first];
         if self.semaphore.available_permits() < self.total / 2 {
             tokio::time::sleep(COALESCE).await;
         }
         while let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() {
-            slots.push(self.slot(permit));
+            free.push(permit);
         }
-        slots
+        free
     }
 
     /// Resolves when a slot has been freed since the last call.
@@ -56,7 +57,8 @@ impl Slots {
         self.freed.notified().await;
     }
 
-    fn slot(&self, permit: OwnedSemaphorePermit) -> Slot {
+    /// Uses a free slot for a run.
+    pub(crate) fn occupy(&self, permit: OwnedSemaphorePermit) -> Slot {
         self.busy.inc();
         Slot {
             permit: Some(permit),
@@ -77,18 +79,26 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
+    const MOMENT: Duration = Duration::from_millis(20);
+
     #[tokio::test]
     async fn all_free_slots_are_taken_together() {
         let slots = Slots::new(3, Gauge::default());
-        let mut taken = slots.take().await;
-        assert_eq!(taken.len(), 3);
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), slots.take())
-                .await
-                .is_err()
-        );
-        taken.truncate(1);
-        slots.freed().await;
+        let mut free = slots.take().await;
+        assert_eq!(free.len(), 3);
+        assert!(tokio::time::timeout(MOMENT, slots.take()).await.is_err());
+        let used = slots.occupy(free.remove(0));
+        drop(free);
         assert_eq!(slots.take().await.len(), 2);
+        drop(used);
+        slots.freed().await;
+        assert_eq!(slots.take().await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_used_wakes_nobody() {
+        let slots = Slots::new(3, Gauge::default());
+        drop(slots.take().await);
+        assert!(tokio::time::timeout(MOMENT, slots.freed()).await.is_err());
     }
 }

@@ -13,9 +13,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::classify;
+use super::endpoint::Endpoint;
 use super::sse::SseReader;
 use super::stream::Assembly;
-use super::{Caller, Endpoint, Message, Reply, Request, Timeouts};
+use super::{Caller, Message, Reply, Request, Timeouts};
 use crate::failure::Failure;
 
 /// A reply that is not streamed, or an error's body, is read up to this size.

@@ -5,6 +5,8 @@
 #[derive(Debug, Default)]
 pub(crate) struct SseReader {
     buffer: Vec<u8>,
+    /// Bytes of `buffer` that are known to hold no end of a line.
+    scanned: usize,
     data: Vec<u8>,
     has_data: bool,
     total: usize,
@@ -27,18 +29,25 @@ impl SseReader {
         self.buffer.extend_from_slice(bytes);
         let mut events = Vec::new();
         let mut start = 0;
-        while let Some(length) = self.buffer[start..].iter().position(|byte| *byte == b'\n') {
-            let line = self.buffer[start..start + length].to_vec();
-            start += length + 1;
+        let mut scanned = self.scanned;
+        while let Some(length) = self.buffer[scanned..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+        {
+            let line = self.buffer[start..scanned + length].to_vec();
+            start = scanned + length + 1;
+            scanned = start;
             events.extend(self.line(line.strip_suffix(b"\r").unwrap_or(&line)));
         }
         self.buffer.drain(..start);
+        self.scanned = self.buffer.len();
         Ok(events)
     }
 
     /// What stands in an event that was not closed by an empty line, as some servers end their stream.
     pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
         let line = std::mem::take(&mut self.buffer);
+        self.scanned = 0;
         if !line.is_empty() {
             self.line(&line);
         }

@@ -20,6 +20,8 @@ pub(super) struct Assembly<'a> {
     usage: Usage,
     /// Whether any choice was seen, even an empty one.
     choices: bool,
+    /// Whether the model has begun to think.
+    thinking: bool,
 }
 
 #[derive(Default)]
@@ -54,6 +56,9 @@ struct Delta {
     content: Option<Value>,
     #[serde(default)]
     refusal: Option<String>,
+    /// Thoughts, as several servers send them: a sign of life, not part of the answer.
+    #[serde(default, alias = "reasoning")]
+    reasoning_content: Option<Value>,
     #[serde(default)]
     tool_calls: Option<Vec<CallDelta>>,
 }
@@ -105,12 +110,14 @@ impl<'a> Assembly<'a> {
             finish: None,
             usage: Usage::default(),
             choices: false,
+            thinking: false,
         }
     }
 
     /// Whether the first token has arrived.
     pub(super) fn answering(&self) -> bool {
-        !self.text.is_empty()
+        self.thinking
+            || !self.text.is_empty()
             || !self.calls.is_empty()
             || !self.refusal.is_empty()
             || self.finish.is_some()
@@ -143,6 +150,9 @@ impl<'a> Assembly<'a> {
     }
 
     fn delta(&mut self, delta: Delta) {
+        self.thinking |= delta
+            .reasoning_content
+            .is_some_and(|thoughts| !thoughts.is_null());
         match delta.content {
             Some(Value::String(text)) => self.text.push_str(&text),
             Some(Value::Array(parts)) => {

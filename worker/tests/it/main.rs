@@ -7,4 +7,5 @@ mod kubernetes;
 mod answers;
 mod ends;
 mod failures;
+mod outage;
 mod takeover;
