@@ -74,6 +74,7 @@ pub async fn run(
     shutdown: CancellationToken,
     ready: oneshot::Sender<Serving>,
 ) -> Result<(), Error> {
+    store.check().await?;
     let credentials = Credentials::load(&config.data_dir)?;
     let certificate = ServingCertificate::issue(&credentials.authority, config.bind)?;
     let tls = TlsAcceptor::from(Arc::new(Arc::clone(&certificate).server_config()?));
