@@ -25,6 +25,10 @@ struct Objects {
     version: u64,
     queries: HashMap<String, Value>,
     secrets: HashMap<String, Value>,
+    /// Refuses statuses larger than this, as a server does whose storage is limited.
+    largest: Option<usize>,
+    /// Refuses the phase `queued`, as a server does whose schema lacks it.
+    without_queued: bool,
     /// Every phase that a Query was given, in order.
     phases: HashMap<String, Vec<String>>,
 }
@@ -83,6 +87,30 @@ impl Kubernetes {
             .insert(name.to_owned(), secret);
     }
 
+    /// An edit by somebody else.
+    pub(crate) fn touch(&self, name: &str) {
+        let mut objects = self.objects.lock().unwrap();
+        objects.version += 1;
+        let version = objects.version.to_string();
+        objects.queries.get_mut(name).unwrap()["metadata"]["resourceVersion"] = version.into();
+    }
+
+    pub(crate) fn limit_status(&self, bytes: usize) {
+        self.objects.lock().unwrap().largest = Some(bytes);
+    }
+
+    pub(crate) fn lack_queued(&self) {
+        self.objects.lock().unwrap().without_queued = true;
+    }
+
+    /// Waits until the Query has this phase.
+    pub(crate) async fn reached(&self, name: &str, phase: &str) {
+        let mut changes = self.changed.subscribe();
+        while self.status(name)["phase"] != phase {
+            changes.changed().await.unwrap();
+        }
+    }
+
     /// Waits until the Query has ended.
     pub(crate) async fn ended(&self, name: &str) -> Value {
         let mut changes = self.changed.subscribe();
@@ -138,6 +166,13 @@ async fn patch_status(
 ) -> Response {
     let mut objects = kubernetes.objects.lock().unwrap();
     let version = (objects.version + 1).to_string();
+    let size = patch["status"].to_string().len();
+    if objects.largest.is_some_and(|largest| size > largest) {
+        return refuse(413, "RequestEntityTooLarge");
+    }
+    if objects.without_queued && patch["status"]["phase"] == "queued" {
+        return refuse(422, "Invalid");
+    }
     let Some(query) = objects.queries.get_mut(&name) else {
         return refuse(404, "NotFound");
     };

@@ -8,4 +8,5 @@ mod answers;
 mod ends;
 mod failures;
 mod outage;
+mod reports;
 mod takeover;
