@@ -56,7 +56,12 @@ enum Command {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    cli.logging.start();
+    let usual = match cli.command {
+        // Its output is for people who wait for answers; only a download takes long enough to be told of.
+        Command::Run(_) => "warn,ark_postgres::download=info",
+        _ => "info",
+    };
+    cli.logging.start(usual);
     process::raise_file_limit();
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()

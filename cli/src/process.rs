@@ -1,5 +1,6 @@
 //! What every process of ours has: logs, signals, and an address for metrics and health.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +20,9 @@ use tracing_subscriber::EnvFilter;
 /// How this process logs, always to standard error.
 #[derive(Debug, Args)]
 pub(crate) struct Logging {
-    /// What is logged: a level, or directives such as `info,ark_worker=debug`
-    #[arg(
-        long,
-        global = true,
-        env = "ARK_LOG",
-        default_value = "info",
-        value_name = "FILTER"
-    )]
-    log_filter: String,
+    /// What is logged: a level, or directives such as `info,ark_worker=debug` [default: info; ark run: warn]
+    #[arg(long, global = true, env = "ARK_LOG", value_name = "FILTER")]
+    log_filter: Option<String>,
     /// The form of log lines
     #[arg(
         long,
@@ -46,17 +41,16 @@ enum LogFormat {
 }
 
 impl Logging {
-    /// Starts logging.
-    pub(crate) fn start(&self) {
-        let filter = EnvFilter::try_new(&self.log_filter).unwrap_or_else(|error| {
-            eprintln!(
-                "ark: --log-filter {:?} cannot be read ({error}); logging at level info",
-                self.log_filter
-            );
-            EnvFilter::new("info")
+    /// Starts logging; `usual` is logged where nothing else is asked for.
+    pub(crate) fn start(&self, usual: &str) {
+        let asked = self.log_filter.as_deref().unwrap_or(usual);
+        let filter = EnvFilter::try_new(asked).unwrap_or_else(|error| {
+            eprintln!("ark: --log-filter {asked:?} cannot be read ({error}); {usual} is used");
+            EnvFilter::new(usual)
         });
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => subscriber.init(),

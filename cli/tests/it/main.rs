@@ -1,5 +1,5 @@
 //! The system as processes: what it promises, under accidents.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod accidents;
 mod commands;

@@ -34,8 +34,6 @@ pub fn ark() -> Command {
 /// A running process of ours.
 pub struct Process {
     child: Child,
-    /// What it said when it was ready.
-    pub ready: String,
     log: PathBuf,
 }
 
@@ -53,17 +51,16 @@ impl Process {
         let waited = tokio::time::timeout(Duration::from_secs(60), async {
             while let Some(line) = lines.next_line().await.unwrap() {
                 if line.starts_with("ready") {
-                    return line;
+                    return;
                 }
             }
             panic!("{name} ended before it was ready:\n{}", tail(&log))
         });
-        let ready = match waited.await {
-            Ok(ready) => ready,
-            Err(_) => panic!("{name} was not ready in time:\n{}", tail(&log)),
-        };
+        if waited.await.is_err() {
+            panic!("{name} was not ready in time:\n{}", tail(&log));
+        }
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Process { child, ready, log }
+        Process { child, log }
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -106,7 +103,7 @@ pub struct System {
     pub client: Client,
     pub url: String,
     pub workers: Vec<Process>,
-    pub dispatcher: Process,
+    _dispatcher: Process,
     pub seen: Seen,
     pub folder: tempfile::TempDir,
     kubeconfig: PathBuf,
@@ -197,7 +194,7 @@ impl System {
             client,
             url,
             workers: Vec::new(),
-            dispatcher,
+            _dispatcher: dispatcher,
             seen,
             folder,
             kubeconfig,

@@ -1,5 +1,5 @@
 //! The store against a real Postgres.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod lease;
 mod lifecycle;
