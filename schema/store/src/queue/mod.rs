@@ -13,7 +13,7 @@ mod upkeep;
 
 pub use beat::{Beat, BeatConnection, Intent, RunningRow, Stop};
 pub use claim::{Claimed, Look, Run};
-pub use depth::{Depth, Totals};
+pub use depth::{Depth, Totals, WaitingExecution, WorkerState};
 pub use enqueue::{Enqueued, Existing, NewExecution, NewPlan};
 pub use finish::Finish;
 pub use intent::{ExpiredObject, LiveExecution};

@@ -126,8 +126,10 @@ async fn a_beat_says_what_is_to_stop() {
     };
     stop.sort_by_key(|stop| stop.execution);
     let why: Vec<(i64, Intent)> = stop.iter().map(|stop| (stop.execution, stop.why)).collect();
-    let mut expected =
-        vec![(runs[0].execution, Intent::Cancel), (runs[1].execution, Intent::Delete)];
+    let mut expected = vec![
+        (runs[0].execution, Intent::Cancel),
+        (runs[1].execution, Intent::Delete),
+    ];
     expected.sort_by_key(|entry| entry.0);
     assert_eq!(why, expected);
     let fenced = store
