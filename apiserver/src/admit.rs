@@ -41,7 +41,12 @@ pub(crate) async fn create(
         object.remove("status");
     }
     let metadata = object::metadata_mut(&mut object);
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "managedFields",
+    ] {
         metadata.remove(field);
     }
     metadata.insert("uid".into(), uid.to_string().into());
@@ -74,7 +79,10 @@ pub(crate) async fn update(
         }
         Part::Main if resource.has_status() => {
             new.remove("status");
-            new.extend(old.get("status").map(|status| ("status".to_owned(), status.clone())));
+            new.extend(
+                old.get("status")
+                    .map(|status| ("status".to_owned(), status.clone())),
+            );
         }
         Part::Main => {}
     }
@@ -96,7 +104,12 @@ pub(crate) fn now() -> String {
 fn name_generated(metadata: &mut Object) {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     const PREFIX: usize = 58;
-    let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| {
+        metadata
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     if !text("name").is_empty() || text("generateName").is_empty() {
         return;
     }
@@ -129,11 +142,15 @@ fn keep_system_metadata(old: &Object, new: &mut Object) {
 
 /// One more whenever anything but metadata and status has changed.
 fn next_generation(old: &Object, new: &Object) -> i64 {
-    let current = object::metadata(old).get("generation").and_then(Value::as_i64).unwrap_or(0);
+    let current = object::metadata(old)
+        .get("generation")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     let rest = |object: &Object| -> Object {
         let keep = |key: &str| key != "metadata" && key != "status";
         let kept = object.iter().filter(|(key, _)| keep(key));
-        kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+        kept.map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     };
     current + i64::from(rest(old) != rest(new))
 }
@@ -178,11 +195,19 @@ fn complete_secret(secret: &mut Object) -> Result<()> {
         Some(_) => return Err(broken("data must be an object".into())),
     };
     for (key, value) in &data {
-        if value.as_str().is_none_or(|text| STANDARD.decode(text).is_err()) {
+        if value
+            .as_str()
+            .is_none_or(|text| STANDARD.decode(text).is_err())
+        {
             return Err(broken(format!("data[{key:?}] must be a base64 string")));
         }
     }
-    for (key, value) in plain.as_ref().and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in plain
+        .as_ref()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let Some(text) = value.as_str() else {
             return Err(broken(format!("stringData[{key:?}] must be a string")));
         };
@@ -196,8 +221,12 @@ fn complete_secret(secret: &mut Object) -> Result<()> {
 
 fn complete_namespace(namespace: &mut Object) {
     let name = object::meta(namespace, "name").to_owned();
-    namespace.entry("spec").or_insert_with(|| json!({"finalizers": ["kubernetes"]}));
-    namespace.entry("status").or_insert_with(|| json!({"phase": "Active"}));
+    namespace
+        .entry("spec")
+        .or_insert_with(|| json!({"finalizers": ["kubernetes"]}));
+    namespace
+        .entry("status")
+        .or_insert_with(|| json!({"phase": "Active"}));
     let metadata = object::metadata_mut(namespace);
     let labels = metadata.entry("labels").or_insert_with(|| json!({}));
     if let Some(labels) = labels.as_object_mut() {
@@ -225,17 +254,27 @@ fn check(
         errors.extend(verdict.errors);
         warnings.extend(verdict.warnings);
     }
-    if let Rules::Stored { warning: Some(warning) } = resource.rules {
+    if let Rules::Stored {
+        warning: Some(warning),
+    } = resource.rules
+    {
         warnings.push(warning.to_owned());
     }
     let Value::Object(object) = value else {
-        return Err(Status::internal("admission made something else of an object"));
+        return Err(Status::internal(
+            "admission made something else of an object",
+        ));
     };
     if errors.is_empty() {
         return Ok(object);
     }
     let name = object::meta(&object, "name");
-    Err(Status::invalid(&resource.group, &resource.kind, name, &errors))
+    Err(Status::invalid(
+        &resource.group,
+        &resource.kind,
+        name,
+        &errors,
+    ))
 }
 
 fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -> Vec<FieldError> {
@@ -261,8 +300,12 @@ mod tests {
 
     #[test]
     fn only_the_content_counts_for_the_generation() {
-        let old = object(json!({"metadata": {"generation": 3, "name": "q"}, "spec": {"a": 1}, "status": {}}));
-        let same = object(json!({"metadata": {"labels": {}}, "spec": {"a": 1}, "status": {"phase": "done"}}));
+        let old = object(
+            json!({"metadata": {"generation": 3, "name": "q"}, "spec": {"a": 1}, "status": {}}),
+        );
+        let same = object(
+            json!({"metadata": {"labels": {}}, "spec": {"a": 1}, "status": {"phase": "done"}}),
+        );
         assert_eq!(next_generation(&old, &same), 3);
         let other = object(json!({"metadata": {}, "spec": {"a": 2}}));
         assert_eq!(next_generation(&old, &other), 4);
@@ -279,7 +322,10 @@ mod tests {
     fn plain_text_of_a_secret_becomes_data() {
         let mut secret = object(json!({"data": {"a": "YQ=="}, "stringData": {"b": "b", "a": "x"}}));
         complete_secret(&mut secret).unwrap();
-        assert_eq!(Value::Object(secret), json!({"type": "Opaque", "data": {"a": "eA==", "b": "Yg=="}}));
+        assert_eq!(
+            Value::Object(secret),
+            json!({"type": "Opaque", "data": {"a": "eA==", "b": "Yg=="}})
+        );
         let mut broken = object(json!({"data": {"a": "not base64!"}}));
         assert_eq!(complete_secret(&mut broken).unwrap_err().code, 400);
     }

@@ -38,7 +38,9 @@ impl Authority {
     /// Reads what [`Authority::generate`] wrote.
     pub(crate) fn from_pem(text: &str) -> Result<Self, Error> {
         let key = KeyPair::from_pem(text)?;
-        let start = text.find("-----BEGIN CERTIFICATE").ok_or(Error::Authority)?;
+        let start = text
+            .find("-----BEGIN CERTIFICATE")
+            .ok_or(Error::Authority)?;
         let certificate_pem = text[start..].to_owned();
         CertificateDer::from_pem_slice(certificate_pem.as_bytes()).map_err(|_| Error::Authority)?;
         Ok(Self {

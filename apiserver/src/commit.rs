@@ -169,8 +169,9 @@ mod tests {
     #[test]
     fn a_batch_is_bounded_but_never_empty() {
         let huge = MAX_BYTES + 1;
-        let mut backlog: VecDeque<_> =
-            [("a", huge), ("b", 5), ("c", MAX_BYTES)].map(|(n, s)| waiting(n, s)).into();
+        let mut backlog: VecDeque<_> = [("a", huge), ("b", 5), ("c", MAX_BYTES)]
+            .map(|(n, s)| waiting(n, s))
+            .into();
         assert_eq!(names(&take_batch(&mut backlog)), ["a"]);
         assert_eq!(names(&take_batch(&mut backlog)), ["b"]);
         assert_eq!(names(&take_batch(&mut backlog)), ["c"]);

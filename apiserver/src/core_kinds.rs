@@ -22,14 +22,42 @@ pub(crate) fn resources() -> Vec<Resource> {
     let mut all = vec![
         namespaced("", "v1", "ConfigMap", "configmaps", &["cm"], plain),
         namespaced("", "v1", "Event", "events", &["ev"], Rules::Event),
-        cluster("", "v1", "Namespace", "namespaces", &["ns"], Rules::Namespace),
+        cluster(
+            "",
+            "v1",
+            "Namespace",
+            "namespaces",
+            &["ns"],
+            Rules::Namespace,
+        ),
         namespaced("", "v1", "Secret", "secrets", &[], Rules::Secret),
-        namespaced("", "v1", "ServiceAccount", "serviceaccounts", &["sa"], plain),
+        namespaced(
+            "",
+            "v1",
+            "ServiceAccount",
+            "serviceaccounts",
+            &["sa"],
+            plain,
+        ),
         namespaced("", "v1", "Service", "services", &["svc"], plain),
         namespaced("coordination.k8s.io", "v1", "Lease", "leases", &[], plain),
-        namespaced("events.k8s.io", "v1", "Event", "events", &["ev"], Rules::Event),
+        namespaced(
+            "events.k8s.io",
+            "v1",
+            "Event",
+            "events",
+            &["ev"],
+            Rules::Event,
+        ),
         cluster(RBAC, "v1", "ClusterRole", "clusterroles", &[], rbac),
-        cluster(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", &[], rbac),
+        cluster(
+            RBAC,
+            "v1",
+            "ClusterRoleBinding",
+            "clusterrolebindings",
+            &[],
+            rbac,
+        ),
         namespaced(RBAC, "v1", "Role", "roles", &[], rbac),
         namespaced(RBAC, "v1", "RoleBinding", "rolebindings", &[], rbac),
     ];
@@ -39,11 +67,25 @@ pub(crate) fn resources() -> Vec<Resource> {
         ("SelfSubjectRulesReview", "selfsubjectrulesreviews"),
         ("SubjectAccessReview", "subjectaccessreviews"),
     ] {
-        all.push(cluster(authorization, "v1", kind, plural, &[], Rules::Review));
+        all.push(cluster(
+            authorization,
+            "v1",
+            kind,
+            plural,
+            &[],
+            Rules::Review,
+        ));
     }
     let authentication = "authentication.k8s.io";
     let kind = "SelfSubjectReview";
-    all.push(cluster(authentication, "v1", kind, "selfsubjectreviews", &[], Rules::Review));
+    all.push(cluster(
+        authentication,
+        "v1",
+        kind,
+        "selfsubjectreviews",
+        &[],
+        Rules::Review,
+    ));
     all
 }
 

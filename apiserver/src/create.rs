@@ -83,7 +83,9 @@ async fn commit_new(
             Ok(Some(with_version(object.clone(), resource_version)))
         }
         Written::Exists => Ok(None),
-        Written::Busy => Err(Status::unavailable("the object is being written by others; retry")),
+        Written::Busy => Err(Status::unavailable(
+            "the object is being written by others; retry",
+        )),
         other => Err(Status::internal(format!("a create ended as {other:?}"))),
     }
 }

@@ -104,10 +104,7 @@ fn random_key() -> Result<[u8; 32], Error> {
 }
 
 /// The file's text, which is made now if there is none; of several processes doing so at once, one wins.
-fn create_once(
-    path: &Path,
-    make: impl FnOnce() -> Result<String, Error>,
-) -> Result<String, Error> {
+fn create_once(path: &Path, make: impl FnOnce() -> Result<String, Error>) -> Result<String, Error> {
     let failed = |e| Error::data_dir(path, e);
     match fs::read_to_string(path) {
         Ok(text) => return Ok(text),

@@ -43,7 +43,12 @@ pub(crate) fn check_identity(target: &Target, value: Value) -> Result<Object> {
         );
         return Err(Status::bad_request(message));
     };
-    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| {
+        object
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let (version, kind) = (text("apiVersion").to_owned(), text("kind").to_owned());
     if kind.is_empty() {
         let message = format!("Object 'Kind' is missing in a {}", resource.kind);
@@ -93,7 +98,10 @@ fn check_place(target: &Target, object: &mut Object) -> Result<()> {
 
 /// Refuses metadata of the wrong types and drops what is null or empty, as a round trip through ObjectMeta does.
 fn check_metadata_types(resource: &Resource, object: &mut Object) -> Result<()> {
-    if object.get("metadata").is_some_and(|m| !m.is_object() && !m.is_null()) {
+    if object
+        .get("metadata")
+        .is_some_and(|m| !m.is_object() && !m.is_null())
+    {
         return Err(unreadable(resource, "metadata", "ObjectMeta"));
     }
     let metadata = object::metadata_mut(object);
@@ -105,7 +113,8 @@ fn check_metadata_types(resource: &Resource, object: &mut Object) -> Result<()> 
         _ => true,
     });
     for (field, value) in metadata.iter() {
-        let strings = |mut values: Box<dyn Iterator<Item = &Value> + '_>| values.all(Value::is_string);
+        let strings =
+            |mut values: Box<dyn Iterator<Item = &Value> + '_>| values.all(Value::is_string);
         let (fits, type_) = match (field.as_str(), value) {
             ("labels" | "annotations", Value::Object(entries)) => {
                 (strings(Box::new(entries.values())), "string")
@@ -141,7 +150,11 @@ fn unreadable(resource: &Resource, field: &str, type_: &str) -> Box<Status> {
 }
 
 /// Removes the fields that the resource does not know; with the keys that occurred twice they are what strictness is about.
-pub(crate) fn prune(resource: &Resource, value: &mut Value, duplicates: Vec<String>) -> Vec<String> {
+pub(crate) fn prune(
+    resource: &Resource,
+    value: &mut Value,
+    duplicates: Vec<String>,
+) -> Vec<String> {
     let unknown = match (resource.schema(), value.get_mut("metadata")) {
         (Some(schema), _) => structural::prune(schema, value),
         (None, Some(metadata)) => object_meta::prune(metadata),

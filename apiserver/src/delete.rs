@@ -94,7 +94,9 @@ pub(crate) async fn remove(
         }
         Written::Committed { .. } => Ok(Some(Outcome::Gone)),
         Written::Conflict | Written::NotFound => Ok(None),
-        Written::Busy => Err(Status::unavailable("the object is being written by others; retry")),
+        Written::Busy => Err(Status::unavailable(
+            "the object is being written by others; retry",
+        )),
         Written::Exists => Err(Status::internal("a deletion ended as Exists")),
     }
 }
@@ -132,7 +134,11 @@ fn check_preconditions(
             let why = format!(
                 "the {what} in the precondition ({wanted}) does not match the {what} in record ({actual}). \
                  The object might have been {}",
-                if what == "UID" { "deleted and then recreated" } else { "modified" }
+                if what == "UID" {
+                    "deleted and then recreated"
+                } else {
+                    "modified"
+                }
             );
             return Err(Status::precondition(target.resource, &target.name, &why));
         }

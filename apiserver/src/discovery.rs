@@ -11,7 +11,10 @@ pub(crate) fn core_versions() -> Value {
 
 /// `/apis`
 pub(crate) fn groups() -> Value {
-    let mut names: Vec<String> = catalog::group_versions().into_iter().map(|g| g.group).collect();
+    let mut names: Vec<String> = catalog::group_versions()
+        .into_iter()
+        .map(|g| g.group)
+        .collect();
     names.dedup();
     let groups: Vec<Value> = names
         .iter()

@@ -26,7 +26,9 @@ pub enum Error {
     #[error("the certificate authority of the data folder cannot be used")]
     Certificate(#[from] rcgen::Error),
     /// The file of the certificate authority does not hold one.
-    #[error("the certificate authority of the data folder is damaged; remove apiserver-ca.pem to make a new one")]
+    #[error(
+        "the certificate authority of the data folder is damaged; remove apiserver-ca.pem to make a new one"
+    )]
     Authority,
     /// TLS refuses the certificate or its key.
     #[error("TLS cannot be set up")]

@@ -49,7 +49,13 @@ pub(crate) fn field(event: &Object, selector: &str) -> Option<String> {
         })
         .unwrap_or_else(|| selector.to_owned());
     const PART_OF_OBJECT: [&str; 7] = [
-        "kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath",
+        "kind",
+        "namespace",
+        "name",
+        "uid",
+        "apiVersion",
+        "resourceVersion",
+        "fieldPath",
     ];
     let value = match renamed.split_once('.') {
         None if ["reason", "type", "reportingComponent"].contains(&renamed.as_str()) => {

@@ -52,7 +52,9 @@ pub(crate) async fn handle(
 
 /// The id that a front server gave the request, or a new one.
 fn audit_id(headers: &HeaderMap) -> String {
-    let given = headers.get("audit-id").and_then(|value| value.to_str().ok());
+    let given = headers
+        .get("audit-id")
+        .and_then(|value| value.to_str().ok());
     given
         .filter(|id| id.len() <= 64)
         .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
@@ -92,7 +94,9 @@ async fn answer(
         serve(server, route, request).await
     });
     answered.await.unwrap_or_else(|_| {
-        Err(Status::timeout("Timeout: request did not complete within the requested timeout"))
+        Err(Status::timeout(
+            "Timeout: request did not complete within the requested timeout",
+        ))
     })
 }
 
@@ -131,7 +135,9 @@ async fn serve(server: &Arc<Server>, route: &Route, request: &Request) -> Result
         Route::Group(name) => Reply::value(200, &discovery::group(name)),
         Route::Resources(of) => Reply::value(200, &discovery::resources(of)),
         Route::OpenApiRoot => server.openapi.root(&request.headers),
-        Route::OpenApi(of) => server.openapi.group_version(of, &request.query, &request.headers),
+        Route::OpenApi(of) => server
+            .openapi
+            .group_version(of, &request.query, &request.headers),
         _ => Reply::no_such_page(),
     })
 }
@@ -165,7 +171,7 @@ async fn objects(server: &Arc<Server>, request: &Request, target: &Target) -> Re
         "update" if !collection => update::put(server, request, target, part).await,
         "patch" if !collection => update::patch(server, request, target, part).await,
         // A namespaced kind is created in a namespace.
-        "create" if collection && resource.namespaced == !target.namespace.is_empty() => {
+        "create" if collection && resource.namespaced != target.namespace.is_empty() => {
             create::create(server, request, target).await
         }
         "delete" if target.subresource.is_empty() => delete::delete(server, request, target).await,
@@ -178,7 +184,9 @@ fn log(request: &Request, status: &Status, audit_id: &str) {
     let code = status.code;
     match &status.internal {
         Some(error) => tracing::warn!(%method, path, code, audit_id, %error, "request failed"),
-        None => tracing::debug!(%method, path, code, audit_id, message = status.message, "request refused"),
+        None => {
+            tracing::debug!(%method, path, code, audit_id, message = status.message, "request refused")
+        }
     }
 }
 

@@ -20,12 +20,19 @@ pub(crate) async fn ready(server: &Server, query: &Query) -> Reply {
     let answered = tokio::time::timeout(DATABASE_PATIENCE, server.store.ping()).await;
     let database = matches!(answered, Ok(Ok(())));
     let serving = !server.shutdown.is_cancelled();
-    report(query, "readyz", &[("database", database), ("shutdown", serving)])
+    report(
+        query,
+        "readyz",
+        &[("database", database), ("shutdown", serving)],
+    )
 }
 
 fn report(query: &Query, name: &str, checks: &[(&str, bool)]) -> Reply {
     let excluded = query.get("exclude").unwrap_or_default();
-    let checks: Vec<_> = checks.iter().filter(|(check, _)| *check != excluded).collect();
+    let checks: Vec<_> = checks
+        .iter()
+        .filter(|(check, _)| *check != excluded)
+        .collect();
     let ok = checks.iter().all(|(_, ok)| *ok);
     let code = if ok { 200 } else { 500 };
     if ok && !query.flag("verbose") {
@@ -38,7 +45,10 @@ fn report(query: &Query, name: &str, checks: &[(&str, bool)]) -> Reply {
             false => format!("[-]{check} failed\n"),
         })
         .collect();
-    lines.push_str(&format!("{name} check {}\n", if ok { "passed" } else { "failed" }));
+    lines.push_str(&format!(
+        "{name} check {}\n",
+        if ok { "passed" } else { "failed" }
+    ));
     Reply::text(code, lines)
 }
 

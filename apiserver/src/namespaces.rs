@@ -144,11 +144,12 @@ async fn sweep_once(server: &Server) -> Result<()> {
         if !object::is_deleting(&object) || object::has_finalizers(&object) {
             continue;
         }
-        let settled = chrono::DateTime::parse_from_rfc3339(object::meta(&object, "deletionTimestamp"))
-            .is_ok_and(|since| {
-                let age = chrono::Utc::now().signed_duration_since(since);
-                age.to_std().is_ok_and(|age| age > 2 * BELIEVED)
-            });
+        let settled =
+            chrono::DateTime::parse_from_rfc3339(object::meta(&object, "deletionTimestamp"))
+                .is_ok_and(|since| {
+                    let age = chrono::Utc::now().signed_duration_since(since);
+                    age.to_std().is_ok_and(|age| age > 2 * BELIEVED)
+                });
         if empty(server, &stored.name).await? && settled {
             let resource_version = stored.resource_version;
             let change = Change::Delete { resource_version };

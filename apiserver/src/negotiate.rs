@@ -34,10 +34,7 @@ pub(crate) fn view(headers: &HeaderMap) -> Result<View> {
 
 fn clause(clause: &str) -> Option<View> {
     let mut parts = clause.split(';').map(str::trim);
-    if !matches!(
-        parts.next()?,
-        "application/json" | "application/*" | "*/*"
-    ) {
+    if !matches!(parts.next()?, "application/json" | "application/*" | "*/*") {
         return None;
     }
     let (mut kind, mut group, mut version) = ("", "", "");
@@ -111,10 +108,16 @@ mod tests {
         assert_eq!(accept(kubectl).unwrap(), View::Table("v1"));
         let garbage_collector = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
         assert_eq!(accept(garbage_collector).unwrap(), View::Metadata);
-        let discovery = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+        let discovery =
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
         assert_eq!(accept(discovery).unwrap(), View::Object);
         assert_eq!(accept("application/json, */*").unwrap(), View::Object);
-        assert_eq!(accept("application/vnd.kubernetes.protobuf").unwrap_err().code, 406);
+        assert_eq!(
+            accept("application/vnd.kubernetes.protobuf")
+                .unwrap_err()
+                .code,
+            406
+        );
         assert_eq!(accept("application/xml").unwrap_err().code, 406);
     }
 }

@@ -60,7 +60,12 @@ impl OpenApi {
     }
 
     /// `/openapi/v3/apis/GROUP/VERSION`, for ever cacheable under its hash.
-    pub(crate) fn group_version(&self, of: &GroupVersion, query: &Query, headers: &HeaderMap) -> Reply {
+    pub(crate) fn group_version(
+        &self,
+        of: &GroupVersion,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Reply {
         let path = path_of(of);
         let Some(document) = self.by_path.get(&path) else {
             return Reply::no_such_page();
@@ -84,7 +89,9 @@ impl OpenApi {
 
 fn answer(document: &Document, headers: &HeaderMap) -> Reply {
     let etag = document.etag();
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = headers
+        .get(IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
     let reply = if known == Some(etag.as_str()) {
         Reply::json(304, String::new())
     } else {
@@ -131,21 +138,27 @@ fn add_paths(paths: &mut Map<String, Value>, base: &str, resource: &Resource) {
     } else {
         (all, Vec::new())
     };
-    paths.insert(collection.clone(), item(resource, &scope, &["list", "post"]));
+    paths.insert(
+        collection.clone(),
+        item(resource, &scope, &["list", "post"]),
+    );
     scope.push("name");
     let object = format!("{collection}/{{name}}");
     if resource.has_status() {
         let status = format!("{object}/status");
         paths.insert(status, item(resource, &scope, &["get", "put", "patch"]));
     }
-    paths.insert(object, item(resource, &scope, &["get", "put", "patch", "delete"]));
+    paths.insert(
+        object,
+        item(resource, &scope, &["get", "put", "patch", "delete"]),
+    );
 }
 
 /// The operations on one path; `scope` names its placeholders.
 fn item(resource: &Resource, scope: &[&str], actions: &[&str]) -> Value {
-    let placeholders = scope.iter().map(|name| {
-        json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
-    });
+    let placeholders = scope.iter().map(
+        |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
+    );
     let mut item = Map::new();
     item.insert("parameters".into(), placeholders.collect());
     for action in actions {
@@ -162,7 +175,11 @@ fn operation(resource: &Resource, action: &str, scope: &[&str]) -> Value {
         "delete" => reference(STATUS),
         _ => reference(&name),
     };
-    let scoped = if scope.contains(&"namespace") { "Namespaced" } else { "" };
+    let scoped = if scope.contains(&"namespace") {
+        "Namespaced"
+    } else {
+        ""
+    };
     let content = |schema: Value| json!({"application/json": {"schema": schema}});
     let mut operation = json!({
         "operationId": format!("{action}{}{scoped}{}", pascal(&resource.version), resource.kind),
@@ -197,26 +214,78 @@ fn pascal(version: &str) -> String {
 
 fn parameters(action: &str) -> Value {
     let list = [
-        ("allowWatchBookmarks", "boolean", "Whether a watch may send bookmarks."),
-        ("continue", "string", "Where the next page of a list begins, as the page before it said."),
-        ("fieldSelector", "string", "Selects objects by their name or namespace."),
-        ("labelSelector", "string", "Selects objects by their labels."),
+        (
+            "allowWatchBookmarks",
+            "boolean",
+            "Whether a watch may send bookmarks.",
+        ),
+        (
+            "continue",
+            "string",
+            "Where the next page of a list begins, as the page before it said.",
+        ),
+        (
+            "fieldSelector",
+            "string",
+            "Selects objects by their name or namespace.",
+        ),
+        (
+            "labelSelector",
+            "string",
+            "Selects objects by their labels.",
+        ),
         ("limit", "integer", "How many objects a page has at most."),
-        ("resourceVersion", "string", "The version that a list must have reached or a watch begins after."),
-        ("resourceVersionMatch", "string", "How resourceVersion is applied to a list: Exact or NotOlderThan."),
-        ("timeoutSeconds", "integer", "How long a watch lasts at most."),
-        ("watch", "boolean", "Whether changes are sent instead of a list."),
+        (
+            "resourceVersion",
+            "string",
+            "The version that a list must have reached or a watch begins after.",
+        ),
+        (
+            "resourceVersionMatch",
+            "string",
+            "How resourceVersion is applied to a list: Exact or NotOlderThan.",
+        ),
+        (
+            "timeoutSeconds",
+            "integer",
+            "How long a watch lasts at most.",
+        ),
+        (
+            "watch",
+            "boolean",
+            "Whether changes are sent instead of a list.",
+        ),
     ];
     let write = [
-        ("dryRun", "string", "All: everything is checked and nothing is stored."),
+        (
+            "dryRun",
+            "string",
+            "All: everything is checked and nothing is stored.",
+        ),
         ("fieldManager", "string", "A name for who makes the change."),
-        ("fieldValidation", "string", "What happens to unknown and duplicate fields: Ignore, Warn or Strict."),
+        (
+            "fieldValidation",
+            "string",
+            "What happens to unknown and duplicate fields: Ignore, Warn or Strict.",
+        ),
     ];
     let delete = [
-        ("dryRun", "string", "All: everything is checked and nothing is deleted."),
-        ("propagationPolicy", "string", "What happens to dependents: Orphan, Background or Foreground."),
+        (
+            "dryRun",
+            "string",
+            "All: everything is checked and nothing is deleted.",
+        ),
+        (
+            "propagationPolicy",
+            "string",
+            "What happens to dependents: Orphan, Background or Foreground.",
+        ),
     ];
-    let get = [("resourceVersion", "string", "The version that the object must have reached.")];
+    let get = [(
+        "resourceVersion",
+        "string",
+        "The version that the object must have reached.",
+    )];
     let chosen: &[(&str, &str, &str)] = match action {
         "list" => &list,
         "get" => &get,
@@ -272,6 +341,9 @@ mod tests {
         assert_eq!(wrong.code, 301);
         let mut known = HeaderMap::new();
         known.insert(IF_NONE_MATCH, document.etag().parse().unwrap());
-        assert_eq!(openapi.group_version(&of, &Query::default(), &known).code, 304);
+        assert_eq!(
+            openapi.group_version(&of, &Query::default(), &known).code,
+            304
+        );
     }
 }

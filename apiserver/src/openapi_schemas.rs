@@ -27,7 +27,10 @@ pub(crate) fn schemas(resources: &[&Resource]) -> Map<String, Value> {
     for resource in resources {
         all.insert(schema_name(resource, &resource.kind), of_kind(resource));
         let list_kind = resource.list_kind();
-        all.insert(schema_name(resource, &list_kind), of_list(resource, &list_kind));
+        all.insert(
+            schema_name(resource, &list_kind),
+            of_list(resource, &list_kind),
+        );
     }
     all.insert(OBJECT_META.into(), object_meta());
     all.insert(LIST_META.into(), list_meta());

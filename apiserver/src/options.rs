@@ -23,7 +23,9 @@ impl Query {
     /// The first value of a parameter; an empty value counts as none.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+        found
+            .map(|(_, value)| value.as_str())
+            .filter(|v| !v.is_empty())
     }
 
     /// Everything but `false` and `0` is true, as in Kubernetes.
@@ -243,7 +245,11 @@ fn broken_rule(query: &Query, watch: bool) -> Option<FieldError> {
         }
         if !["Exact", "NotOlderThan"].contains(&matching) {
             let supported = ["Exact", "NotOlderThan"];
-            return Some(FieldError::not_supported(MATCH, &matching.into(), &supported));
+            return Some(FieldError::not_supported(
+                MATCH,
+                &matching.into(),
+                &supported,
+            ));
         }
         if matching == "Exact" && version == "0" {
             let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";

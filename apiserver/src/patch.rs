@@ -90,7 +90,9 @@ impl Patch {
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::Array(_) => false,
-        Value::Object(fields) => fields.iter().all(|(key, v)| !key.starts_with('$') && is_plain(v)),
+        Value::Object(fields) => fields
+            .iter()
+            .all(|(key, v)| !key.starts_with('$') && is_plain(v)),
         _ => true,
     }
 }
@@ -117,7 +119,10 @@ mod tests {
     use crate::catalog;
 
     fn parse(plural: &str, type_: &str, body: &str) -> Result<Patch> {
-        let resource = catalog::resources().iter().find(|r| r.plural == plural).unwrap();
+        let resource = catalog::resources()
+            .iter()
+            .find(|r| r.plural == plural)
+            .unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, type_.parse().unwrap());
         Patch::parse(resource, &headers, body.as_bytes())
@@ -127,10 +132,17 @@ mod tests {
     fn merge_and_json_patches_apply() {
         let object = json!({"a": {"b": 1, "c": 2}});
         let merged = parse("queries", MERGE, r#"{"a":{"b":null,"d":3}}"#).unwrap();
-        assert_eq!(merged.apply(object.clone()).unwrap(), json!({"a": {"c": 2, "d": 3}}));
-        let ops = r#"[{"op":"test","path":"/a/b","value":1},{"op":"replace","path":"/a/b","value":9}]"#;
+        assert_eq!(
+            merged.apply(object.clone()).unwrap(),
+            json!({"a": {"c": 2, "d": 3}})
+        );
+        let ops =
+            r#"[{"op":"test","path":"/a/b","value":1},{"op":"replace","path":"/a/b","value":9}]"#;
         let patched = parse("queries", JSON, ops).unwrap();
-        assert_eq!(patched.apply(object.clone()).unwrap(), json!({"a": {"b": 9, "c": 2}}));
+        assert_eq!(
+            patched.apply(object.clone()).unwrap(),
+            json!({"a": {"b": 9, "c": 2}})
+        );
         let failing = parse("queries", JSON, r#"[{"op":"test","path":"/zz","value":1}]"#).unwrap();
         assert_eq!(failing.apply(object).unwrap_err().code, 422);
     }
@@ -139,10 +151,31 @@ mod tests {
     fn strategic_patches_only_where_they_cannot_be_misread() {
         assert_eq!(parse("queries", STRATEGIC, "{}").err().unwrap().code, 415);
         assert!(parse("secrets", STRATEGIC, r#"{"data":{"a":"YQ=="}}"#).is_ok());
-        assert_eq!(parse("secrets", STRATEGIC, r#"{"$patch":"replace"}"#).err().unwrap().code, 415);
-        assert_eq!(parse("secrets", STRATEGIC, r#"{"a":[1]}"#).err().unwrap().code, 415);
-        assert_eq!(parse("queries", "application/apply-patch+yaml", "{}").err().unwrap().code, 415);
+        assert_eq!(
+            parse("secrets", STRATEGIC, r#"{"$patch":"replace"}"#)
+                .err()
+                .unwrap()
+                .code,
+            415
+        );
+        assert_eq!(
+            parse("secrets", STRATEGIC, r#"{"a":[1]}"#)
+                .err()
+                .unwrap()
+                .code,
+            415
+        );
+        assert_eq!(
+            parse("queries", "application/apply-patch+yaml", "{}")
+                .err()
+                .unwrap()
+                .code,
+            415
+        );
         let broken = parse("queries", MERGE, "{").err().unwrap();
-        assert_eq!(broken.message, "error decoding patch: unexpected end of JSON input");
+        assert_eq!(
+            broken.message,
+            "error decoding patch: unexpected end of JSON input"
+        );
     }
 }

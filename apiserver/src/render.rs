@@ -22,7 +22,12 @@ pub(crate) struct Form<'a> {
 
 impl Form<'_> {
     /// The served text of a stored one.
-    pub(crate) fn text<'t>(&self, namespace: &str, name: &str, stored: &'t str) -> Result<Cow<'t, str>> {
+    pub(crate) fn text<'t>(
+        &self,
+        namespace: &str,
+        name: &str,
+        stored: &'t str,
+    ) -> Result<Cow<'t, str>> {
         match self.resource.rules {
             Rules::Secret | Rules::Event if self.is_converted() => {
                 let object = self.object(namespace, name, stored)?;
@@ -88,7 +93,9 @@ impl Renderer {
     pub(crate) fn list(&self, items: &[Cow<'_, str>], metadata: Value) -> Result<String> {
         let (api_version, kind) = match self.view {
             View::Table(version) => {
-                let rows = items.iter().map(|text| object::parse(text).map(|o| self.row(o)));
+                let rows = items
+                    .iter()
+                    .map(|text| object::parse(text).map(|o| self.row(o)));
                 let rows = rows.collect::<Result<_>>()?;
                 return Ok(self.table(version, true, rows, metadata));
             }

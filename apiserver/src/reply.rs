@@ -146,7 +146,10 @@ fn warning_headers(warnings: Vec<String>) -> Vec<HeaderValue> {
     let mut seen = Vec::new();
     let mut size = 0;
     for warning in warnings {
-        let text: String = warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text: String = warning
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         let header = format!("299 - \"{quoted}\"");
         size += header.len();
@@ -157,7 +160,9 @@ fn warning_headers(warnings: Vec<String>) -> Vec<HeaderValue> {
             seen.push(header);
         }
     }
-    let values = seen.iter().map(|text| HeaderValue::from_bytes(text.as_bytes()));
+    let values = seen
+        .iter()
+        .map(|text| HeaderValue::from_bytes(text.as_bytes()));
     values.filter_map(Result::<_, _>::ok).collect()
 }
 

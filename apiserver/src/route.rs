@@ -159,11 +159,17 @@ mod tests {
         let one = target("/apis/ark.mckinsey.com/v1alpha1/namespaces/a/queries/q%31/status");
         assert_eq!(one.resource.kind, "Query");
         assert_eq!(one.namespace, "a");
-        assert_eq!((one.name.as_str(), one.subresource.as_str()), ("q1", "status"));
+        assert_eq!(
+            (one.name.as_str(), one.subresource.as_str()),
+            ("q1", "status")
+        );
         let namespace = target("/api/v1/namespaces/a");
         assert_eq!(namespace.resource.kind, "Namespace");
         assert_eq!(namespace.name, "a");
-        assert_eq!(target("/api/v1/namespaces/a/secrets").resource.kind, "Secret");
+        assert_eq!(
+            target("/api/v1/namespaces/a/secrets").resource.kind,
+            "Secret"
+        );
     }
 
     #[test]

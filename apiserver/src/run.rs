@@ -83,7 +83,12 @@ pub async fn run(
         addr: SocketAddr::new(config.bind, 0),
         source,
     })?;
-    let server = Arc::new(assemble(&config, &credentials, store.clone(), shutdown.clone())?);
+    let server = Arc::new(assemble(
+        &config,
+        &credentials,
+        store.clone(),
+        shutdown.clone(),
+    )?);
     namespaces::create_defaults(&server)
         .await
         .map_err(|status| Error::FirstObjects(status.internal.unwrap_or(status.message)))?;
@@ -91,7 +96,9 @@ pub async fn run(
     tokio::spawn(namespaces::sweep(Arc::clone(&server), shutdown.clone()));
     tokio::spawn(compact(store, shutdown.clone()));
     tokio::spawn(renew(certificate, credentials, shutdown.clone()));
-    tracing::warn!("the holder of this server's token may do everything: access reviews allow all, RBAC is not enforced");
+    tracing::warn!(
+        "the holder of this server's token may do everything: access reviews allow all, RBAC is not enforced"
+    );
     tracing::info!(%addr, kubeconfig = %kubeconfig.display(), "serving the Kubernetes API");
     // Nobody may be waiting for it.
     let _ = ready.send(Serving { addr, kubeconfig });

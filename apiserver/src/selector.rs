@@ -24,7 +24,10 @@ struct Term {
 impl FieldSelector {
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let terms = split_unescaped(text).into_iter().filter(|t| !t.is_empty());
-        terms.map(|t| Term::parse(&t)).collect::<Result<_>>().map(Self)
+        terms
+            .map(|t| Term::parse(&t))
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -47,7 +50,10 @@ impl FieldSelector {
 
     /// The one name that is selected, if the selector says so.
     pub(crate) fn name(&self) -> Option<&str> {
-        let mut names = self.0.iter().filter(|t| t.equal && t.field == "metadata.name");
+        let mut names = self
+            .0
+            .iter()
+            .filter(|t| t.equal && t.field == "metadata.name");
         names.next().map(|t| t.value.as_str())
     }
 
@@ -66,7 +72,8 @@ impl FieldSelector {
                 "metadata.name" => holds(name),
                 "metadata.namespace" => holds(namespace),
                 field => {
-                    let object = parsed.get_or_insert_with(|| object::parse(stored).unwrap_or_default());
+                    let object =
+                        parsed.get_or_insert_with(|| object::parse(stored).unwrap_or_default());
                     special_field(resource, object, field).is_some_and(|value| holds(&value))
                 }
             }
@@ -173,11 +180,15 @@ mod tests {
         assert!(selector.matches(queries, "default", "q1", "{}"));
         assert!(!selector.matches(queries, "other", "q1", "{}"));
         let refused = FieldSelector::parse("spec.input=x").unwrap().check(queries);
-        assert_eq!(refused.unwrap_err().message, "field label not supported: spec.input");
+        assert_eq!(
+            refused.unwrap_err().message,
+            "field label not supported: spec.input"
+        );
         assert_eq!(FieldSelector::parse("nonsense").unwrap_err().code, 400);
 
         let events = catalog::find("", "v1", "events").unwrap();
-        let selector = FieldSelector::parse(r"involvedObject.name=a\,b,involvedObject.uid=").unwrap();
+        let selector =
+            FieldSelector::parse(r"involvedObject.name=a\,b,involvedObject.uid=").unwrap();
         assert!(selector.check(events).is_ok());
         let event = r#"{"involvedObject":{"name":"a,b"}}"#;
         assert!(selector.matches(events, "default", "e", event));

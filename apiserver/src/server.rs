@@ -92,7 +92,10 @@ impl Server {
     ) -> Result<Write> {
         let halves = self.form(resource).halves(object)?;
         let derived = resource.ark().map(|_| derived_text(object));
-        let (namespace, name) = (object::meta(object, "namespace"), object::meta(object, "name"));
+        let (namespace, name) = (
+            object::meta(object, "namespace"),
+            object::meta(object, "name"),
+        );
         let version = match resource.stored_group() {
             "" => "v1".to_owned(),
             _ => resource.api_version(),

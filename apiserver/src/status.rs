@@ -57,7 +57,13 @@ impl Status {
 
     /// A condition of the request that the object does not fulfil.
     pub(crate) fn stale(resource: &Resource, name: &str, why: &str) -> Box<Self> {
-        Self::conflict(&resource.qualified(), &resource.group, &resource.plural, name, why)
+        Self::conflict(
+            &resource.qualified(),
+            &resource.group,
+            &resource.plural,
+            name,
+            why,
+        )
     }
 
     pub(crate) fn modified(resource: &Resource, name: &str) -> Box<Self> {
@@ -145,8 +151,7 @@ impl Status {
 
     /// A version that this server has not reached yet.
     pub(crate) fn version_too_large(wanted: i64, current: i64) -> Box<Self> {
-        let message =
-            format!("Timeout: Too large resource version: {wanted}, current: {current}");
+        let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
         let mut status = Self::timeout(message);
         status.details = Some(json!({
             "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
@@ -169,7 +174,8 @@ impl Status {
     }
 
     pub(crate) fn internal(operator_text: impl std::fmt::Display) -> Box<Self> {
-        let message = "an error on the server prevented the request from succeeding; its log has the cause";
+        let message =
+            "an error on the server prevented the request from succeeding; its log has the cause";
         let mut status = Self::new(500, "InternalError", message);
         status.internal = Some(operator_text.to_string());
         status
@@ -226,9 +232,8 @@ impl From<ark_store::Error> for Box<Status> {
     /// Trouble with the database is never "not found": clients act on absence.
     fn from(error: ark_store::Error) -> Self {
         if error.is_unavailable() {
-            let mut status = Status::unavailable(
-                "the database behind this server cannot be reached now; retry",
-            );
+            let mut status =
+                Status::unavailable("the database behind this server cannot be reached now; retry");
             status.internal = Some(error.to_string());
             return status;
         }

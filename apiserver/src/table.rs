@@ -59,7 +59,12 @@ fn column_definitions(resource: &Resource) -> Value {
 }
 
 /// The row of one object.
-pub(crate) fn row(resource: &Resource, object: Object, include: Include, now: DateTime<Utc>) -> Value {
+pub(crate) fn row(
+    resource: &Resource,
+    object: Object,
+    include: Include,
+    now: DateTime<Utc>,
+) -> Value {
     let name = object::meta(&object, "name").to_owned();
     let value = Value::Object(object);
     let cells = resource.columns.iter().map(|c| cell(c, &value, now));
@@ -164,9 +169,22 @@ mod tests {
     #[test]
     fn ages_as_kubectl_prints_them() {
         for (seconds, text) in [
-            (-5, "<invalid>"), (0, "0s"), (119, "119s"), (120, "2m"), (185, "3m5s"), (600, "10m"),
-            (10799, "179m"), (10800, "3h"), (11000, "3h3m"), (8 * 3600, "8h"), (172_799, "47h"),
-            (172_800, "2d"), (180_000, "2d2h"), (8 * 86400, "8d"), (800 * 86400, "2y70d"), (3000 * 86400, "8y"),
+            (-5, "<invalid>"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (185, "3m5s"),
+            (600, "10m"),
+            (10799, "179m"),
+            (10800, "3h"),
+            (11000, "3h3m"),
+            (8 * 3600, "8h"),
+            (172_799, "47h"),
+            (172_800, "2d"),
+            (180_000, "2d2h"),
+            (8 * 86400, "8d"),
+            (800 * 86400, "2y70d"),
+            (3000 * 86400, "8y"),
         ] {
             assert_eq!(age(TimeDelta::seconds(seconds)), text);
         }

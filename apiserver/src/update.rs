@@ -39,10 +39,24 @@ pub(crate) async fn put(
         let causes = [cause];
         // The reference server checks that the object is there before it looks at the version.
         server.current(target).await?;
-        return Err(Status::invalid(&resource.group, &resource.plural, &target.name, &causes));
+        return Err(Status::invalid(
+            &resource.group,
+            &resource.plural,
+            &target.name,
+            &causes,
+        ));
     }
     let next = Next::Object(object);
-    change(server, request, target, part, options.dry_run, next, warnings).await
+    change(
+        server,
+        request,
+        target,
+        part,
+        options.dry_run,
+        next,
+        warnings,
+    )
+    .await
 }
 
 /// Changes an object, or its status, by a JSON patch or a merge patch.
@@ -59,7 +73,16 @@ pub(crate) async fn patch(
         validation: options.field_validation,
         text: &request.body,
     };
-    change(server, request, target, part, options.dry_run, next, Vec::new()).await
+    change(
+        server,
+        request,
+        target,
+        part,
+        options.dry_run,
+        next,
+        Vec::new(),
+    )
+    .await
 }
 
 /// How the new state comes from the current one.
@@ -106,8 +129,15 @@ async fn change(
         let new = next.of(target, &current.object, &mut warnings)?;
         check_preconditions(target, &current, &new)?;
         let mut admitted_warnings = Vec::new();
-        let new =
-            admit::update(server, target, part, &current.object, new, &mut admitted_warnings).await?;
+        let new = admit::update(
+            server,
+            target,
+            part,
+            &current.object,
+            new,
+            &mut admitted_warnings,
+        )
+        .await?;
         let done = if is_unchanged(&current.object, &new) {
             Some(object::encode(&current.object))
         } else if dry_run {
@@ -167,7 +197,9 @@ async fn store(
         }
         Written::Committed { resource_version } => Ok(Some(with_version(new, resource_version))),
         Written::Conflict | Written::NotFound => Ok(None),
-        Written::Busy => Err(Status::unavailable("the object is being written by others; retry")),
+        Written::Busy => Err(Status::unavailable(
+            "the object is being written by others; retry",
+        )),
         Written::Exists => Err(Status::internal("an update ended as Exists")),
     }
 }

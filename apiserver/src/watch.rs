@@ -23,6 +23,8 @@ use crate::status::{Result, Status};
 
 const PAGE: i64 = 500;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// How long a client may take nothing before its watch ends.
+const STALL: Duration = Duration::from_secs(60);
 /// Events are gathered into one write up to this size while more are waiting.
 const CHUNK: usize = 64 * 1024;
 
@@ -43,7 +45,10 @@ pub(crate) async fn watch(
         namespace: target.namespace.clone(),
         name,
     };
-    let subscription = server.follower.subscribe(resource, interest.clone()).await?;
+    let subscription = server
+        .follower
+        .subscribe(resource, interest.clone())
+        .await?;
     let timeout = options
         .timeout
         .unwrap_or_else(|| Duration::from_secs(rand::rng().random_range(1800..3600)));
@@ -121,7 +126,8 @@ impl Watch {
             self.send_backlog(subscription.joined_at).await?;
         }
         self.flush().await?;
-        let mut bookmark = tokio::time::interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+        let mut bookmark =
+            tokio::time::interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
         let shutdown = self.server.shutdown.clone();
         let lines = self.lines.clone();
         loop {
@@ -165,7 +171,10 @@ impl Watch {
             let page = self.server.store.list(&query).await?;
             for item in &page.items {
                 let labels = || Cow::Owned(Labels::read(&item.object));
-                if self.selection.matches(&item.namespace, &item.name, &item.object, labels) {
+                if self
+                    .selection
+                    .matches(&item.namespace, &item.name, &item.object, labels)
+                {
                     self.push("ADDED", &item.namespace, &item.name, &item.object)?;
                 }
             }
@@ -279,8 +288,7 @@ impl Watch {
             return Ok(());
         }
         let chunk = Bytes::from(std::mem::take(&mut self.chunk));
-        // A reader that takes nothing must not outlive its time.
-        let sent = tokio::time::timeout_at(self.deadline, self.lines.send(chunk)).await;
+        let sent = tokio::time::timeout(STALL, self.lines.send(chunk)).await;
         match sent {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::ClientLeft),

@@ -9,14 +9,26 @@ use crate::harness::{QUERIES, answer, start};
 async fn everything_but_health_and_version_needs_the_token() {
     let api = start().await;
     for path in ["/healthz", "/livez", "/readyz", "/version"] {
-        let open = api.client.get(format!("{}{path}", api.base)).send().await.unwrap();
+        let open = api
+            .client
+            .get(format!("{}{path}", api.base))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(open.status(), 200, "{path}");
     }
     for path in ["/api", "/apis", "/openapi/v3", QUERIES, "/nowhere"] {
         for token in ["", "wrong", &api.token[1..]] {
-            let request = api.client.get(format!("{}{path}", api.base)).bearer_auth(token);
+            let request = api
+                .client
+                .get(format!("{}{path}", api.base))
+                .bearer_auth(token);
             let (code, status) = answer(request.send().await.unwrap()).await;
-            assert_eq!((code, &status["reason"]), (401, &json!("Unauthorized")), "{path}");
+            assert_eq!(
+                (code, &status["reason"]),
+                (401, &json!("Unauthorized")),
+                "{path}"
+            );
         }
     }
     assert_eq!(api.get(QUERIES).await.0, 200);
@@ -32,12 +44,19 @@ async fn answers_carry_the_usual_headers() {
     assert_eq!(response.headers()["audit-id"], "abc");
     assert_eq!(response.headers()["cache-control"], "no-cache, private");
     assert_eq!(response.headers()["content-type"], "application/json");
-    let verbose = api.client.get(format!("{}/readyz?verbose", api.base)).send().await.unwrap();
+    let verbose = api
+        .client
+        .get(format!("{}/readyz?verbose", api.base))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(
         verbose.text().await.unwrap(),
         "[+]database ok\n[+]shutdown ok\nreadyz check passed\n"
     );
-    assert!(api.metrics().contains("ark_apiserver_requests_total{verb=\"list\",resource=\"queries\",code=\"200\"} 1"));
+    assert!(api.metrics().contains(
+        "ark_apiserver_requests_total{verb=\"list\",resource=\"queries\",code=\"200\"} 1"
+    ));
     api.stop().await;
 }
 
@@ -51,12 +70,20 @@ async fn access_reviews_allow_all_and_say_why() {
     let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
     let review = api.create(path, review).await;
     assert_eq!(review["status"]["allowed"], true);
-    assert!(review["status"]["reason"].as_str().unwrap().contains("no RBAC"));
+    assert!(
+        review["status"]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no RBAC")
+    );
     assert_eq!(api.get(path).await.0, 405);
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "system:reader"}, "rules": [],
     });
-    let request = api.request(Method::POST, "/apis/rbac.authorization.k8s.io/v1/clusterroles");
+    let request = api.request(
+        Method::POST,
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    );
     let response = request.json(&role).send().await.unwrap();
     assert_eq!(response.status(), 201);
     let warning = response.headers()["warning"].to_str().unwrap();
@@ -68,18 +95,32 @@ async fn access_reviews_allow_all_and_say_why() {
 async fn discovery_and_openapi_name_every_kind() {
     let api = start().await;
     let (_, groups) = api.get("/apis").await;
-    let ark = groups["groups"].as_array().unwrap().iter().find(|g| g["name"] == "ark.mckinsey.com").unwrap();
+    let ark = groups["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|g| g["name"] == "ark.mckinsey.com")
+        .unwrap();
     assert_eq!(ark["preferredVersion"]["version"], "v1alpha1");
     let mut kinds = 0;
     for version in ["v1alpha1", "v1prealpha1"] {
         let (_, list) = api.get(&format!("/apis/ark.mckinsey.com/{version}")).await;
         let entries = list["resources"].as_array().unwrap();
-        kinds += entries.iter().filter(|e| !e["name"].as_str().unwrap().contains('/')).count();
-        assert!(entries.iter().all(|e| e["kind"].is_string() && e["verbs"].is_array()));
+        kinds += entries
+            .iter()
+            .filter(|e| !e["name"].as_str().unwrap().contains('/'))
+            .count();
+        assert!(
+            entries
+                .iter()
+                .all(|e| e["kind"].is_string() && e["verbs"].is_array())
+        );
     }
     assert_eq!(kinds, 11);
     let (_, root) = api.get("/openapi/v3").await;
-    let url = root["paths"]["apis/ark.mckinsey.com/v1alpha1"]["serverRelativeURL"].as_str().unwrap();
+    let url = root["paths"]["apis/ark.mckinsey.com/v1alpha1"]["serverRelativeURL"]
+        .as_str()
+        .unwrap();
     let response = api.request(Method::GET, url).send().await.unwrap();
     assert_eq!(response.headers()["cache-control"], "public, immutable");
     let etag = response.headers()["etag"].clone();
@@ -95,7 +136,13 @@ async fn every_kind_is_listed_in_every_representation() {
     let api = start().await;
     let tables = "application/json;as=Table;g=meta.k8s.io;v=v1";
     let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-    for group in ["/api/v1", "/apis/ark.mckinsey.com/v1alpha1", "/apis/ark.mckinsey.com/v1prealpha1", "/apis/coordination.k8s.io/v1", "/apis/events.k8s.io/v1"] {
+    for group in [
+        "/api/v1",
+        "/apis/ark.mckinsey.com/v1alpha1",
+        "/apis/ark.mckinsey.com/v1prealpha1",
+        "/apis/coordination.k8s.io/v1",
+        "/apis/events.k8s.io/v1",
+    ] {
         let (_, resources) = api.get(group).await;
         for resource in resources["resources"].as_array().unwrap() {
             let name = resource["name"].as_str().unwrap();
@@ -104,16 +151,31 @@ async fn every_kind_is_listed_in_every_representation() {
             }
             let path = format!("{group}/{name}");
             let kind = format!("{}List", resource["kind"].as_str().unwrap());
-            for (accept, kind) in [("", kind.as_str()), (tables, "Table"), (metadata, "PartialObjectMetadataList")] {
+            for (accept, kind) in [
+                ("", kind.as_str()),
+                (tables, "Table"),
+                (metadata, "PartialObjectMetadataList"),
+            ] {
                 let mut request = api.request(Method::GET, &path);
                 if !accept.is_empty() {
                     request = request.header("accept", accept);
                 }
                 let (code, list) = answer(request.send().await.unwrap()).await;
                 assert_eq!((code, &list["kind"]), (200, &json!(kind)), "{path}");
-                let items = if kind == "Table" { &list["rows"] } else { &list["items"] };
+                let items = if kind == "Table" {
+                    &list["rows"]
+                } else {
+                    &list["items"]
+                };
                 assert!(items.is_array(), "{path}: {list}");
-                assert!(list["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap() > 0);
+                assert!(
+                    list["metadata"]["resourceVersion"]
+                        .as_str()
+                        .unwrap()
+                        .parse::<u64>()
+                        .unwrap()
+                        > 0
+                );
             }
         }
     }

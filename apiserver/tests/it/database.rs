@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ark_store::{ConnectOptions, Store};
+use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
@@ -41,7 +42,9 @@ impl Cable {
                 let (mut near, _) = listener.accept().await.unwrap();
                 let mut far = UnixStream::connect(&target).await.unwrap();
                 connections.spawn(async move {
-                    tokio::io::copy_bidirectional(&mut near, &mut far).await.ok();
+                    tokio::io::copy_bidirectional(&mut near, &mut far)
+                        .await
+                        .ok();
                 });
             }
         }));
@@ -63,44 +66,69 @@ async fn an_outage_is_503_and_passes() {
     let host = host.replace("%2F", "/").replace("%2f", "/");
     let mut cable = Cable::new(Path::new(&host));
     let url = format!("{before}host={}&{rest}", cable.folder.path().display());
-    let store = Store::connect(&url, ConnectOptions::default()).await.unwrap();
+    let store = Store::connect(&url, ConnectOptions::default())
+        .await
+        .unwrap();
     let api = start_on(database, store).await;
-    api.create(CONFIG_MAPS, config_map("a", serde_json::json!({}))).await;
-    let path = format!("{CONFIG_MAPS}?watch=true&resourceVersion={}", api.database.store.revisions().await.unwrap().head);
-    let mut watch = api.request(reqwest::Method::GET, &path).send().await.unwrap();
+    api.create(CONFIG_MAPS, config_map("a", json!({}))).await;
+    let path = format!(
+        "{CONFIG_MAPS}?watch=true&resourceVersion={}",
+        api.database.store.revisions().await.unwrap().head
+    );
+    let mut watch = api
+        .request(reqwest::Method::GET, &path)
+        .send()
+        .await
+        .unwrap();
 
     // Once it has shown a change it follows.
-    api.create(CONFIG_MAPS, config_map("seen", serde_json::json!({}))).await;
+    api.create(CONFIG_MAPS, config_map("seen", json!({}))).await;
     let line = watch.chunk().await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&line).contains("\"name\":\"seen\""));
 
     cable.cut();
-    for (method, path, body) in [
+    let failing = [
         ("GET", format!("{CONFIG_MAPS}/a"), None),
         ("GET", format!("{QUERIES}/never-was"), None),
         ("GET", CONFIG_MAPS.to_owned(), None),
         ("GET", format!("{CONFIG_MAPS}?watch=true"), None),
-        ("POST", CONFIG_MAPS.to_owned(), Some(config_map("b", serde_json::json!({})))),
+        (
+            "POST",
+            CONFIG_MAPS.to_owned(),
+            Some(config_map("b", json!({}))),
+        ),
         ("DELETE", format!("{CONFIG_MAPS}/a"), None),
-    ] {
+    ];
+    let failing = failing.map(|(method, path, body)| {
         let mut request = api.request(method.parse().unwrap(), &path);
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 503, "{method} {path}");
+        async move { (path, request.send().await.unwrap()) }
+    });
+    for (path, response) in futures::future::join_all(failing).await {
+        assert_eq!(response.status(), 503, "{path}");
         assert!(response.headers().contains_key("retry-after"));
-        let status: serde_json::Value = response.json().await.unwrap();
+        let status: Value = response.json().await.unwrap();
         assert_eq!(status["reason"], "ServiceUnavailable");
     }
-    let ready = api.client.get(format!("{}/readyz", api.base)).send().await.unwrap();
+    let ready = api
+        .client
+        .get(format!("{}/readyz", api.base))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(ready.status(), 500);
-    assert_eq!(api.get("/apis/ark.mckinsey.com/v1alpha1").await.0, 200, "discovery needs no database");
+    assert_eq!(
+        api.get("/apis/ark.mckinsey.com/v1alpha1").await.0,
+        200,
+        "discovery needs no database"
+    );
 
     cable.connect();
     let mut code = 0;
     for _ in 0..100 {
-        code = api.post(CONFIG_MAPS, config_map("b", serde_json::json!({}))).await.0;
+        code = api.post(CONFIG_MAPS, config_map("b", json!({}))).await.0;
         if code != 503 {
             break;
         }

@@ -23,7 +23,10 @@ async fn without_finalizers_it_is_gone() {
     let (code, status) = api.delete(&format!("{CONFIG_MAPS}/c")).await;
     assert_eq!(code, 200);
     let details = json!({"name": "c", "kind": "configmaps", "uid": created["metadata"]["uid"]});
-    assert_eq!((&status["status"], &status["details"]), (&json!("Success"), &details));
+    assert_eq!(
+        (&status["status"], &status["details"]),
+        (&json!("Success"), &details)
+    );
     assert_eq!(api.get(&format!("{CONFIG_MAPS}/c")).await.0, 404);
     let again = api.create_config_map("c", json!({})).await;
     assert_ne!(again["metadata"]["uid"], created["metadata"]["uid"]);
@@ -40,19 +43,40 @@ async fn finalizers_hold_an_object_until_the_last_is_removed() {
     assert!(marked["metadata"]["deletionTimestamp"].is_string());
     assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 0);
     assert_eq!(marked["metadata"]["generation"], 2);
-    assert_eq!(api.delete(&path).await, (200, marked.clone()), "a second deletion changes nothing");
+    assert_eq!(
+        api.delete(&path).await,
+        (200, marked.clone()),
+        "a second deletion changes nothing"
+    );
 
     let added = r#"{"metadata":{"finalizers":["example.com/hold","example.com/other"]}}"#;
     let (code, refused) = api.patch(&path, MERGE, added).await;
     assert_eq!(code, 422);
-    assert!(refused["message"].as_str().unwrap().contains("no new finalizers can be added"), "{refused}");
-    let (code, revived) = api.patch(&path, MERGE, r#"{"metadata":{"deletionTimestamp":null}}"#).await;
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("no new finalizers can be added"),
+        "{refused}"
+    );
+    let (code, revived) = api
+        .patch(&path, MERGE, r#"{"metadata":{"deletionTimestamp":null}}"#)
+        .await;
     assert_eq!(code, 200);
-    assert!(revived["metadata"]["deletionTimestamp"].is_string(), "deletion cannot be taken back");
+    assert!(
+        revived["metadata"]["deletionTimestamp"].is_string(),
+        "deletion cannot be taken back"
+    );
 
-    let (code, last) = api.patch(&path, MERGE, r#"{"metadata":{"finalizers":null}}"#).await;
+    let (code, last) = api
+        .patch(&path, MERGE, r#"{"metadata":{"finalizers":null}}"#)
+        .await;
     assert_eq!(code, 200);
-    assert_eq!(version(&last), version(&marked), "the answer shows the last version that was stored");
+    assert_eq!(
+        version(&last),
+        version(&marked),
+        "the answer shows the last version that was stored"
+    );
     assert_eq!(api.get(&path).await.0, 404);
     api.stop().await;
 }
@@ -64,14 +88,17 @@ async fn preconditions_must_hold() {
     let path = format!("{CONFIG_MAPS}/c");
     let uid = created["metadata"]["uid"].as_str().unwrap();
     let delete = async |preconditions| {
-        let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions});
+        let options =
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions});
         api.send(Method::DELETE, &path, Some(options)).await
     };
     let (code, refused) = delete(json!({"uid": "zzz"})).await;
     assert_eq!(code, 409);
     assert_eq!(
         refused["message"],
-        format!("Operation cannot be fulfilled on ConfigMap \"c\": the UID in the precondition (zzz) does not match the UID in record ({uid}). The object might have been deleted and then recreated")
+        format!(
+            "Operation cannot be fulfilled on ConfigMap \"c\": the UID in the precondition (zzz) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
+        )
     );
     assert_eq!(delete(json!({"resourceVersion": "1"})).await.0, 409);
     let right = json!({"uid": uid, "resourceVersion": version(&created)});
@@ -88,7 +115,10 @@ async fn a_namespace_goes_with_what_is_in_it() {
     let inside = CONFIG_MAPS.replace("default", "team");
     api.create(&inside, config_map("c", json!({}))).await;
     let (code, marked) = api.delete("/api/v1/namespaces/team").await;
-    assert_eq!((code, &marked["status"]["phase"]), (200, &json!("Terminating")));
+    assert_eq!(
+        (code, &marked["status"]["phase"]),
+        (200, &json!("Terminating"))
+    );
     let mut gone = false;
     for _ in 0..100 {
         gone = api.get("/api/v1/namespaces/team").await.0 == 404;

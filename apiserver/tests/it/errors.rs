@@ -43,11 +43,22 @@ async fn lists_and_watches_refuse_broken_options() {
         assert_eq!(told(&answer), (code, reason, message.as_str()), "{query}");
     }
     let bad = api.get(&format!("{QUERIES}?continue=xx")).await;
-    assert!(told(&bad).2.starts_with("invalid continue token: continue key is not valid"));
+    assert!(
+        told(&bad)
+            .2
+            .starts_with("invalid continue token: continue key is not valid")
+    );
     let future = api.get(&format!("{QUERIES}?resourceVersion=999999")).await;
     assert_eq!(told(&future).0, 504);
-    assert!(told(&future).2.starts_with("Timeout: Too large resource version: 999999, current: "));
-    assert_eq!(future.1["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
+    assert!(
+        told(&future)
+            .2
+            .starts_with("Timeout: Too large resource version: 999999, current: ")
+    );
+    assert_eq!(
+        future.1["details"]["causes"][0]["reason"],
+        "ResourceVersionTooLarge"
+    );
     api.stop().await;
 }
 
@@ -78,10 +89,21 @@ async fn creates_refuse_broken_objects() {
     }
     let agent = json!({"apiVersion": "ark.mckinsey.com/v1alpha1", "kind": "Agent", "metadata": {"name": "a"}, "spec": {"prompt": 5}});
     let answer = api.post(&QUERIES.replace("queries", "agents"), agent).await;
-    assert_eq!(told(&answer).2, "Agent.ark.mckinsey.com \"a\" is invalid: spec.prompt: Invalid value: \"integer\": spec.prompt in body must be of type string: \"integer\"");
-    assert_eq!(answer.1["details"]["causes"][0]["reason"], "FieldValueTypeInvalid");
-    let elsewhere = api.post(&QUERIES.replace("default", "nowhere"), query("x")).await;
-    assert_eq!(told(&elsewhere), (404, "NotFound", "namespaces \"nowhere\" not found"));
+    assert_eq!(
+        told(&answer).2,
+        "Agent.ark.mckinsey.com \"a\" is invalid: spec.prompt: Invalid value: \"integer\": spec.prompt in body must be of type string: \"integer\""
+    );
+    assert_eq!(
+        answer.1["details"]["causes"][0]["reason"],
+        "FieldValueTypeInvalid"
+    );
+    let elsewhere = api
+        .post(&QUERIES.replace("default", "nowhere"), query("x"))
+        .await;
+    assert_eq!(
+        told(&elsewhere),
+        (404, "NotFound", "namespaces \"nowhere\" not found")
+    );
     api.stop().await;
 }
 
@@ -89,28 +111,69 @@ async fn creates_refuse_broken_objects() {
 async fn bodies_and_media_types_are_checked() {
     let api = server_with_query().await;
     let send = async |method: Method, path: &str, type_: &str, body: String| {
-        let request = api.request(method, path).header("content-type", type_).body(body);
+        let request = api
+            .request(method, path)
+            .header("content-type", type_)
+            .body(body);
         answer(request.send().await.unwrap()).await
     };
     let empty = send(Method::POST, QUERIES, "application/json", String::new()).await;
-    assert_eq!(told(&empty).2, "the object provided is unrecognized (must be of type Query): couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)");
+    assert_eq!(
+        told(&empty).2,
+        "the object provided is unrecognized (must be of type Query): couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"
+    );
     let huge = "x".repeat(3 * 1024 * 1024 + 1);
     let huge = send(Method::POST, QUERIES, "application/json", huge).await;
-    assert_eq!(told(&huge), (413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"));
-    for type_ in ["application/xml", "application/vnd.kubernetes.protobuf", "application/yaml"] {
+    assert_eq!(
+        told(&huge),
+        (
+            413,
+            "RequestEntityTooLarge",
+            "Request entity too large: limit is 3145728"
+        )
+    );
+    for type_ in [
+        "application/xml",
+        "application/vnd.kubernetes.protobuf",
+        "application/yaml",
+    ] {
         let refused = send(Method::POST, QUERIES, type_, "{}".into()).await;
         assert_eq!(told(&refused).0, 415, "{type_}");
     }
     let p1 = format!("{QUERIES}/p1");
-    for type_ in ["application/strategic-merge-patch+json", "application/apply-patch+yaml"] {
+    for type_ in [
+        "application/strategic-merge-patch+json",
+        "application/apply-patch+yaml",
+    ] {
         let refused = send(Method::PATCH, &p1, type_, "{}".into()).await;
-        assert_eq!(told(&refused), (415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json"));
+        assert_eq!(
+            told(&refused),
+            (
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json"
+            )
+        );
     }
     let broken = api.patch(&p1, MERGE, "{").await;
-    assert_eq!(told(&broken), (400, "BadRequest", "error decoding patch: unexpected end of JSON input"));
+    assert_eq!(
+        told(&broken),
+        (
+            400,
+            "BadRequest",
+            "error decoding patch: unexpected end of JSON input"
+        )
+    );
     let test = r#"[{"op":"test","path":"/spec/zz","value":1}]"#;
     let failed = api.patch(&p1, JSON_PATCH, test).await;
-    assert_eq!(told(&failed), (422, "Invalid", "the server rejected our request due to an error in our request"));
+    assert_eq!(
+        told(&failed),
+        (
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request"
+        )
+    );
     for accept in ["application/xml", "application/vnd.kubernetes.protobuf"] {
         let request = api.request(Method::GET, QUERIES).header("accept", accept);
         assert_eq!(told(&answer(request.send().await.unwrap()).await).0, 406);
@@ -124,17 +187,40 @@ async fn updates_need_the_current_version() {
     let p1 = format!("{QUERIES}/p1");
     let modified = "Operation cannot be fulfilled on queries.ark.mckinsey.com \"p1\": the object has been modified; please apply your changes to the latest version and try again";
     let without = api.put(&p1, query("p1")).await;
-    assert_eq!(told(&without), (422, "Invalid", "queries.ark.mckinsey.com \"p1\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"));
+    assert_eq!(
+        told(&without),
+        (
+            422,
+            "Invalid",
+            "queries.ark.mckinsey.com \"p1\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+        )
+    );
     let mut stale = query("p1");
     stale["metadata"]["resourceVersion"] = "1".into();
-    assert_eq!(told(&api.put(&p1, stale).await), (409, "Conflict", modified));
+    assert_eq!(
+        told(&api.put(&p1, stale).await),
+        (409, "Conflict", modified)
+    );
     let patch = r#"{"metadata":{"resourceVersion":"1"},"spec":{"input":"y"}}"#;
-    assert_eq!(told(&api.patch(&p1, MERGE, patch).await), (409, "Conflict", modified));
+    assert_eq!(
+        told(&api.patch(&p1, MERGE, patch).await),
+        (409, "Conflict", modified)
+    );
     let mut other = query("p2");
     other["metadata"]["resourceVersion"] = "1".into();
-    assert_eq!(told(&api.put(&p1, other.clone()).await), (400, "BadRequest", "the name of the object (p2) does not match the name on the URL (p1)"));
+    assert_eq!(
+        told(&api.put(&p1, other.clone()).await),
+        (
+            400,
+            "BadRequest",
+            "the name of the object (p2) does not match the name on the URL (p1)"
+        )
+    );
     let missing = api.put(&format!("{QUERIES}/p2"), other).await;
-    assert_eq!(told(&missing), (404, "NotFound", "queries.ark.mckinsey.com \"p2\" not found"));
+    assert_eq!(
+        told(&missing),
+        (404, "NotFound", "queries.ark.mckinsey.com \"p2\" not found")
+    );
 
     let (_, current) = api.get(&p1).await;
     let mut wrong_uid = current.clone();
@@ -153,21 +239,64 @@ async fn updates_need_the_current_version() {
 async fn parameters_of_writes_are_checked() {
     let api = server_with_query().await;
     let cases = [
-        (format!("{QUERIES}?fieldValidation=x"), "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"x\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""),
-        (format!("{QUERIES}?dryRun=x"), "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"x\"]: supported values: \"All\""),
+        (
+            format!("{QUERIES}?fieldValidation=x"),
+            "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"x\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"",
+        ),
+        (
+            format!("{QUERIES}?dryRun=x"),
+            "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"x\"]: supported values: \"All\"",
+        ),
     ];
     for (path, message) in cases {
-        assert_eq!(told(&api.post(&path, query("d1")).await), (422, "Invalid", message));
+        assert_eq!(
+            told(&api.post(&path, query("d1")).await),
+            (422, "Invalid", message)
+        );
     }
     let strict = r#"{"apiVersion":"ark.mckinsey.com/v1alpha1","kind":"Query","metadata":{"name":"d1","foo":"x"},"spec":{"input":"i","input":"j","zz":1}}"#;
     let request = api.request(Method::POST, &format!("{QUERIES}?fieldValidation=Strict"));
-    let refused = request.header("content-type", "application/json").body(strict).send().await.unwrap();
-    assert_eq!(told(&answer(refused).await), (400, "BadRequest", "Query in version \"v1alpha1\" cannot be handled as a Query: strict decoding error: duplicate field \"spec.input\", unknown field \"metadata.foo\", unknown field \"spec.zz\""));
+    let refused = request
+        .header("content-type", "application/json")
+        .body(strict)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        told(&answer(refused).await),
+        (
+            400,
+            "BadRequest",
+            "Query in version \"v1alpha1\" cannot be handled as a Query: strict decoding error: duplicate field \"spec.input\", unknown field \"metadata.foo\", unknown field \"spec.zz\""
+        )
+    );
     let patch = r#"{"spec":{"zz":1}}"#;
-    let refused = api.patch(&format!("{QUERIES}/p1?fieldValidation=Strict"), MERGE, patch).await;
-    assert_eq!(told(&refused), (422, "Invalid", " \"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"zz\\\":1}}\": strict decoding error: unknown field \"spec.zz\""));
-    let policy = api.delete(&format!("{QUERIES}/p1?propagationPolicy=X")).await;
-    assert_eq!(told(&policy), (422, "Invalid", "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"X\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""));
+    let refused = api
+        .patch(
+            &format!("{QUERIES}/p1?fieldValidation=Strict"),
+            MERGE,
+            patch,
+        )
+        .await;
+    assert_eq!(
+        told(&refused),
+        (
+            422,
+            "Invalid",
+            " \"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"zz\\\":1}}\": strict decoding error: unknown field \"spec.zz\""
+        )
+    );
+    let policy = api
+        .delete(&format!("{QUERIES}/p1?propagationPolicy=X"))
+        .await;
+    assert_eq!(
+        told(&policy),
+        (
+            422,
+            "Invalid",
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"X\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+        )
+    );
     api.stop().await;
 }
 
@@ -175,15 +304,39 @@ async fn parameters_of_writes_are_checked() {
 async fn what_is_not_served_is_said_so() {
     let api = server_with_query().await;
     let status = api.delete(&format!("{QUERIES}/p1/status")).await;
-    assert_eq!(told(&status), (405, "MethodNotAllowed", "delete is not supported on resources of kind \"queries.ark.mckinsey.com\""));
+    assert_eq!(
+        told(&status),
+        (
+            405,
+            "MethodNotAllowed",
+            "delete is not supported on resources of kind \"queries.ark.mckinsey.com\""
+        )
+    );
     let all = api.delete(QUERIES).await;
-    assert_eq!(told(&all), (405, "MethodNotAllowed", "deletecollection is not supported on resources of kind \"queries.ark.mckinsey.com\""));
+    assert_eq!(
+        told(&all),
+        (
+            405,
+            "MethodNotAllowed",
+            "deletecollection is not supported on resources of kind \"queries.ark.mckinsey.com\""
+        )
+    );
     let scale = api.get(&format!("{QUERIES}/p1/scale")).await;
-    assert_eq!(told(&scale), (404, "NotFound", "queries.ark.mckinsey.com \"p1\" not found"));
-    for path in ["/apis/ark.mckinsey.com/v1alpha1/nope", "/openapi/v2", "/api/v1/pods"] {
+    assert_eq!(
+        told(&scale),
+        (404, "NotFound", "queries.ark.mckinsey.com \"p1\" not found")
+    );
+    for path in [
+        "/apis/ark.mckinsey.com/v1alpha1/nope",
+        "/openapi/v2",
+        "/api/v1/pods",
+    ] {
         assert_eq!(api.get(path).await, (404, "404 page not found\n".into()));
     }
     let missing = api.delete(&format!("{QUERIES}/zz")).await;
-    assert_eq!(told(&missing), (404, "NotFound", "queries.ark.mckinsey.com \"zz\" not found"));
+    assert_eq!(
+        told(&missing),
+        (404, "NotFound", "queries.ark.mckinsey.com \"zz\" not found")
+    );
     api.stop().await;
 }

@@ -77,7 +77,9 @@ impl Kubectl {
 }
 
 fn kubectl(api: &Api) -> Option<Kubectl> {
-    let found = Command::new("kubectl").args(["version", "--client"]).output();
+    let found = Command::new("kubectl")
+        .args(["version", "--client"])
+        .output();
     if found.is_err() {
         println!("SKIPPED: kubectl is not installed");
         return None;
@@ -89,7 +91,9 @@ fn kubectl(api: &Api) -> Option<Kubectl> {
 }
 
 fn lines(text: &str) -> Vec<Vec<&str>> {
-    text.lines().map(|line| line.split_whitespace().collect()).collect()
+    text.lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,15 +105,28 @@ async fn kubectl_finds_and_explains_the_kinds() {
     let resources = kubectl.run(&["api-resources"]).await;
     for row in [
         vec!["queries", "ark.mckinsey.com/v1alpha1", "true", "Query"],
-        vec!["arkconfigs", "ark.mckinsey.com/v1alpha1", "false", "ArkConfig"],
-        vec!["a2aservers", "ark.mckinsey.com/v1prealpha1", "true", "A2AServer"],
+        vec![
+            "arkconfigs",
+            "ark.mckinsey.com/v1alpha1",
+            "false",
+            "ArkConfig",
+        ],
+        vec![
+            "a2aservers",
+            "ark.mckinsey.com/v1prealpha1",
+            "true",
+            "A2AServer",
+        ],
         vec!["configmaps", "cm", "v1", "true", "ConfigMap"],
         vec!["leases", "coordination.k8s.io/v1", "true", "Lease"],
     ] {
         assert!(lines(&resources).contains(&row), "{row:?} in\n{resources}");
     }
     let explained = kubectl.run(&["explain", "query.spec"]).await;
-    assert!(explained.contains("GROUP:      ark.mckinsey.com"), "{explained}");
+    assert!(
+        explained.contains("GROUP:      ark.mckinsey.com"),
+        "{explained}"
+    );
     assert!(explained.contains("input"), "{explained}");
     let explained = kubectl.run(&["explain", "agent.spec.tools"]).await;
     assert!(explained.contains("FIELD: tools"), "{explained}");
@@ -139,7 +156,9 @@ async fn kubectl_applies_shows_changes_and_deletes() {
     let secret = SECRET.replace("abc", "def");
     let changed = kubectl.run_with(&["apply", "-f", "-"], &secret).await;
     assert_eq!(changed, "secret/key configured\n");
-    let encoded = kubectl.run(&["get", "secret", "key", "-o", "jsonpath={.data.token}"]).await;
+    let encoded = kubectl
+        .run(&["get", "secret", "key", "-o", "jsonpath={.data.token}"])
+        .await;
     assert_eq!(encoded, "ZGVm");
 
     let table = kubectl.run(&["get", "queries"]).await;
@@ -148,23 +167,53 @@ async fn kubectl_applies_shows_changes_and_deletes() {
     assert_eq!(table[1][0], "q1");
     let yaml = kubectl.run(&["get", "query", "q1", "-o", "yaml"]).await;
     assert!(yaml.contains("  input: other\n"), "{yaml}");
-    let names = kubectl.run(&["get", "models", "-l", "tier=a", "-o", "name"]).await;
+    let names = kubectl
+        .run(&["get", "models", "-l", "tier=a", "-o", "name"])
+        .await;
     assert_eq!(names, "model.ark.mckinsey.com/m\n");
     let described = kubectl.run(&["describe", "query", "q1"]).await;
-    assert!(described.contains("Input:  other") && described.contains("Events:"), "{described}");
+    assert!(
+        described.contains("Input:  other") && described.contains("Events:"),
+        "{described}"
+    );
 
     kubectl.run(&["label", "query", "q1", "tier=b"]).await;
     kubectl.run(&["annotate", "query", "q1", "note=x"]).await;
-    kubectl.run(&["patch", "query", "q1", "--type=merge", "-p", r#"{"spec":{"cancel":true}}"#]).await;
+    kubectl
+        .run(&[
+            "patch",
+            "query",
+            "q1",
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"cancel":true}}"#,
+        ])
+        .await;
     let json_patch = r#"[{"op":"replace","path":"/spec/input","value":"j"}]"#;
-    kubectl.run(&["patch", "query", "q1", "--type=json", "-p", json_patch]).await;
+    kubectl
+        .run(&["patch", "query", "q1", "--type=json", "-p", json_patch])
+        .await;
     let path = "jsonpath={.metadata.labels.tier} {.metadata.annotations.note} {.spec.cancel} {.spec.input}";
-    assert_eq!(kubectl.run(&["get", "query", "q1", "-o", path]).await, "b x true j");
-    let refused = kubectl.fail(&["patch", "query", "q1", "-p", r#"{"spec":{"input":"s"}}"#], "").await;
-    assert!(refused.contains("application/merge-patch+json"), "{refused}");
+    assert_eq!(
+        kubectl.run(&["get", "query", "q1", "-o", path]).await,
+        "b x true j"
+    );
+    let refused = kubectl
+        .fail(
+            &["patch", "query", "q1", "-p", r#"{"spec":{"input":"s"}}"#],
+            "",
+        )
+        .await;
+    assert!(
+        refused.contains("application/merge-patch+json"),
+        "{refused}"
+    );
 
     let deleted = kubectl.run(&["delete", "query", "q1"]).await;
-    assert!(deleted.contains("query.ark.mckinsey.com \"q1\" deleted"), "{deleted}");
+    assert!(
+        deleted.contains("query.ark.mckinsey.com \"q1\" deleted"),
+        "{deleted}"
+    );
     let missing = kubectl.fail(&["get", "query", "q1"], "").await;
     assert_eq!(
         missing,
@@ -183,9 +232,17 @@ async fn kubectl_edits_with_an_editor() {
     api.create(crate::harness::QUERIES, query("q1")).await;
     let mut command = kubectl.command(&["edit", "query", "q1"]);
     command.env("EDITOR", "sed -i 's/input: hello/input: edited/'");
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let input = kubectl.run(&["get", "query", "q1", "-o", "jsonpath={.spec.input}"]).await;
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let input = kubectl
+        .run(&["get", "query", "q1", "-o", "jsonpath={.spec.input}"])
+        .await;
     assert_eq!(input, "edited");
     api.stop().await;
 }
@@ -199,14 +256,27 @@ async fn kubectl_is_told_about_unknown_fields() {
     api.create_model().await;
     let wrong = QUERY.replace("input: hello", "input: hello\n  inputt: zzz");
     let refused = kubectl.fail(&["create", "-f", "-"], &wrong).await;
-    assert!(refused.contains("strict decoding error: unknown field \"spec.inputt\""), "{refused}");
-    let warned = kubectl.output(&["create", "--validate=warn", "-f", "-"], &wrong).await;
+    assert!(
+        refused.contains("strict decoding error: unknown field \"spec.inputt\""),
+        "{refused}"
+    );
+    let warned = kubectl
+        .output(&["create", "--validate=warn", "-f", "-"], &wrong)
+        .await;
     assert!(warned.status.success());
     let warned = String::from_utf8(warned.stderr).unwrap();
     assert_eq!(warned, "Warning: unknown field \"spec.inputt\"\n");
-    let dry = kubectl.run_with(&["create", "--dry-run=server", "-f", "-", "-o", "name"], &QUERY.replace("q1", "q2")).await;
+    let dry = kubectl
+        .run_with(
+            &["create", "--dry-run=server", "-f", "-", "-o", "name"],
+            &QUERY.replace("q1", "q2"),
+        )
+        .await;
     assert_eq!(dry, "query.ark.mckinsey.com/q2\n");
-    assert_eq!(api.get(&format!("{}/q2", crate::harness::QUERIES)).await.0, 404);
+    assert_eq!(
+        api.get(&format!("{}/q2", crate::harness::QUERIES)).await.0,
+        404
+    );
     api.stop().await;
 }
 
@@ -218,7 +288,12 @@ async fn kubectl_waits_and_watches() {
     };
     api.create_model().await;
     api.create(crate::harness::QUERIES, query("q1")).await;
-    let mut waiting = kubectl.command(&["wait", "--for=jsonpath={.status.phase}=done", "query/q1", "--timeout=60s"]);
+    let mut waiting = kubectl.command(&[
+        "wait",
+        "--for=jsonpath={.status.phase}=done",
+        "query/q1",
+        "--timeout=60s",
+    ]);
     let waiting = waiting.stdout(Stdio::piped()).spawn().unwrap();
     let file = kubectl.home.path().join("watched");
     let mut watching = kubectl
@@ -229,8 +304,20 @@ async fn kubectl_waits_and_watches() {
     // Until the watch has shown what there is, a change would come with the list.
     until(|| std::fs::read_to_string(&file).unwrap().contains("q1")).await;
     let status = r#"{"status":{"phase":"done"}}"#;
-    kubectl.run(&["patch", "query", "q1", "--subresource=status", "--type=merge", "-p", status]).await;
-    let waited = tokio::task::spawn_blocking(|| waiting.wait_with_output().unwrap()).await.unwrap();
+    kubectl
+        .run(&[
+            "patch",
+            "query",
+            "q1",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            status,
+        ])
+        .await;
+    let waited = tokio::task::spawn_blocking(|| waiting.wait_with_output().unwrap())
+        .await
+        .unwrap();
     assert!(waited.status.success());
     until(|| std::fs::read_to_string(&file).unwrap().contains("done")).await;
     watching.kill().unwrap();

@@ -1,6 +1,10 @@
 //! The API server over real HTTPS, against a real Postgres.
 
+// Helpers outside of test functions may panic, too.
+#![allow(clippy::unwrap_used)]
+
 mod access;
+mod compaction;
 mod database;
 mod deletion;
 mod errors;

@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, CONFIG_MAPS, JSON_PATCH, MERGE, QUERIES, answer, config_map, query, start, version};
+use crate::harness::{
+    Api, CONFIG_MAPS, JSON_PATCH, MERGE, QUERIES, answer, config_map, query, start, version,
+};
 
 async fn server_with_query() -> (Api, Value) {
     let api = start().await;
@@ -19,7 +21,12 @@ async fn a_created_object_is_complete() {
     assert_eq!(metadata["generation"], 1);
     assert_eq!(metadata["namespace"], "default");
     assert!(metadata["uid"].as_str().unwrap().len() == 36);
-    assert!(metadata["creationTimestamp"].as_str().unwrap().ends_with('Z'));
+    assert!(
+        metadata["creationTimestamp"]
+            .as_str()
+            .unwrap()
+            .ends_with('Z')
+    );
     assert_eq!(created["spec"]["timeout"], "5m0s");
     assert_eq!(created["spec"]["ttl"], "720h0m0s");
     assert!(created.get("status").is_none());
@@ -39,7 +46,10 @@ async fn what_clients_may_not_set_is_set_by_the_server() {
     let created = api.create(QUERIES, object).await;
     assert_ne!(created["metadata"]["uid"], "mine");
     assert_eq!(created["metadata"]["generation"], 1);
-    assert_ne!(created["metadata"]["creationTimestamp"], "2000-01-01T00:00:00Z");
+    assert_ne!(
+        created["metadata"]["creationTimestamp"],
+        "2000-01-01T00:00:00Z"
+    );
     assert!(created["metadata"].get("deletionTimestamp").is_none());
     assert!(created.get("status").is_none());
     api.stop().await;
@@ -78,13 +88,24 @@ async fn status_and_the_rest_are_written_apart() {
     main["metadata"]["labels"] = json!({"a": "b"});
     let (_, labelled) = api.put(&path, main.clone()).await;
     assert_eq!(labelled["status"]["phase"], "running");
-    assert_eq!(labelled["metadata"]["generation"], 1, "labels are no change of what is wanted");
-    let (_, cancelled) = api.patch(&path, MERGE, r#"{"spec":{"cancel":true},"status":{"phase":"x"}}"#).await;
+    assert_eq!(
+        labelled["metadata"]["generation"], 1,
+        "labels are no change of what is wanted"
+    );
+    let (_, cancelled) = api
+        .patch(
+            &path,
+            MERGE,
+            r#"{"spec":{"cancel":true},"status":{"phase":"x"}}"#,
+        )
+        .await;
     assert_eq!(cancelled["metadata"]["generation"], 2);
     assert_eq!(cancelled["status"]["phase"], "running");
     let stale = api.put(&status_path, main).await;
     assert_eq!(stale.0, 409);
-    let (_, patched) = api.patch(&status_path, MERGE, r#"{"status":{"phase":"done"}}"#).await;
+    let (_, patched) = api
+        .patch(&status_path, MERGE, r#"{"status":{"phase":"done"}}"#)
+        .await;
     assert_eq!(patched["status"]["phase"], "done");
     assert_eq!(api.get(&status_path).await.1, patched);
     api.stop().await;
@@ -95,11 +116,15 @@ async fn a_write_that_changes_nothing_keeps_the_version() {
     let (api, created) = server_with_query().await;
     let path = format!("{QUERIES}/q1");
     let head = api.database.store.revisions().await.unwrap().head;
-    assert_eq!(api.put(&path, created.clone()).await, (200, created.clone()));
+    assert_eq!(
+        api.put(&path, created.clone()).await,
+        (200, created.clone())
+    );
     assert_eq!(api.patch(&path, MERGE, "{}").await, (200, created.clone()));
     let same = r#"[{"op":"replace","path":"/spec/input","value":"hello"}]"#;
     assert_eq!(api.patch(&path, JSON_PATCH, same).await, (200, created));
-    let wished = r#"{"metadata":{"generation":9,"managedFields":[{"manager":"x"}]},"status":{"phase":"x"}}"#;
+    let wished =
+        r#"{"metadata":{"generation":9,"managedFields":[{"manager":"x"}]},"status":{"phase":"x"}}"#;
     api.patch(&path, MERGE, wished).await;
     assert_eq!(api.database.store.revisions().await.unwrap().head, head);
     api.stop().await;
@@ -109,12 +134,22 @@ async fn a_write_that_changes_nothing_keeps_the_version() {
 async fn a_dry_run_stores_nothing() {
     let (api, created) = server_with_query().await;
     let head = api.database.store.revisions().await.unwrap().head;
-    let dry = api.create(&format!("{QUERIES}?dryRun=All"), query("q2")).await;
+    let dry = api
+        .create(&format!("{QUERIES}?dryRun=All"), query("q2"))
+        .await;
     assert!(dry["metadata"]["uid"].is_string());
     assert!(dry["metadata"].get("resourceVersion").is_none());
-    let (code, _) = api.post(&format!("{QUERIES}?dryRun=All"), query("q1")).await;
+    let (code, _) = api
+        .post(&format!("{QUERIES}?dryRun=All"), query("q1"))
+        .await;
     assert_eq!(code, 409);
-    let (_, patched) = api.patch(&format!("{QUERIES}/q1?dryRun=All"), MERGE, r#"{"spec":{"cancel":true}}"#).await;
+    let (_, patched) = api
+        .patch(
+            &format!("{QUERIES}/q1?dryRun=All"),
+            MERGE,
+            r#"{"spec":{"cancel":true}}"#,
+        )
+        .await;
     assert_eq!(patched["spec"]["cancel"], true);
     let (_, deleted) = api.delete(&format!("{QUERIES}/q1?dryRun=All")).await;
     assert_eq!(deleted["status"], "Success");
@@ -145,10 +180,16 @@ async fn patches_without_a_version_all_arrive() {
 async fn odd_characters_survive_or_are_replaced() {
     let (api, _) = server_with_query().await;
     let text = r#"{"apiVersion":"ark.mckinsey.com/v1alpha1","kind":"Query","metadata":{"name":"odd"},"spec":{"input":"nul \u0000, lone \ud800, pair \ud83d\ude00, <&>","target":{"type":"model","name":"m"}}}"#;
-    let request = api.request(Method::POST, QUERIES).header("content-type", "application/json").body(text);
+    let request = api
+        .request(Method::POST, QUERIES)
+        .header("content-type", "application/json")
+        .body(text);
     let (code, created) = answer(request.send().await.unwrap()).await;
     assert_eq!(code, 201, "{created}");
-    assert_eq!(created["spec"]["input"], "nul \0, lone \u{fffd}, pair \u{1f600}, <&>");
+    assert_eq!(
+        created["spec"]["input"],
+        "nul \0, lone \u{fffd}, pair \u{1f600}, <&>"
+    );
     assert_eq!(api.get(&format!("{QUERIES}/odd")).await.1, created);
     api.stop().await;
 }
@@ -166,14 +207,26 @@ async fn secrets_are_sealed_in_the_database() {
     assert_eq!(created["type"], "Opaque");
     assert_eq!(created["data"]["token"], "cGxhaW4taW4tZGF0YQ==");
     assert!(created.get("stringData").is_none());
-    let (_, patched) = api.patch(&format!("{path}/s"), MERGE, r#"{"stringData":{"token":"plain-again"}}"#).await;
+    let (_, patched) = api
+        .patch(
+            &format!("{path}/s"),
+            MERGE,
+            r#"{"stringData":{"token":"plain-again"}}"#,
+        )
+        .await;
     assert_eq!(patched["data"]["token"], "cGxhaW4tYWdhaW4=");
     let (_, list) = api.get(&format!("{path}?labelSelector=team%3Da")).await;
     assert_eq!(list["items"][0]["data"], patched["data"]);
     assert_eq!(api.get(&format!("{path}/s")).await.1, patched);
 
     let changes = api.database.store.changes(None, 0, 1000).await.unwrap();
-    let texts: Vec<_> = changes.events.iter().filter(|e| e.key.kind == "Secret").flat_map(|e| [Some(e.after.clone()), e.before.clone()]).flatten().collect();
+    let texts: Vec<_> = changes
+        .events
+        .iter()
+        .filter(|e| e.key.kind == "Secret")
+        .flat_map(|e| [Some(e.after.clone()), e.before.clone()])
+        .flatten()
+        .collect();
     assert_eq!(texts.len(), 3);
     for text in texts {
         for plain in ["plain-in", "cGxhaW4", "last"] {
@@ -188,7 +241,13 @@ async fn admission_looks_references_up() {
     let api = start().await;
     let (code, refused) = api.post(QUERIES, query("q1")).await;
     assert_eq!(code, 422, "{refused}");
-    assert!(refused["message"].as_str().unwrap().contains("model \"m\" does not exist"), "{refused}");
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("model \"m\" does not exist"),
+        "{refused}"
+    );
     api.create_model().await;
     api.create(QUERIES, query("q1")).await;
     api.stop().await;
@@ -202,14 +261,21 @@ async fn events_have_two_versions_of_one_object() {
         "regarding": {"kind": "Query", "name": "q1", "namespace": "default"}, "eventTime": "2026-11-20T00:00:00.000000Z",
         "reportingController": "c", "reportingInstance": "i", "action": "a",
     });
-    api.create("/apis/events.k8s.io/v1/namespaces/default/events", event).await;
+    api.create("/apis/events.k8s.io/v1/namespaces/default/events", event)
+        .await;
     let select = "fieldSelector=involvedObject.name%3Dq1,involvedObject.kind%3DQuery";
-    let (_, list) = api.get(&format!("/api/v1/namespaces/default/events?{select}")).await;
+    let (_, list) = api
+        .get(&format!("/api/v1/namespaces/default/events?{select}"))
+        .await;
     assert_eq!(list["items"][0]["message"], "text");
     assert_eq!(list["items"][0]["apiVersion"], "v1");
-    let (_, other) = api.get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dq2").await;
+    let (_, other) = api
+        .get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dq2")
+        .await;
     assert_eq!(other["items"], json!([]));
-    let (_, newer) = api.get("/apis/events.k8s.io/v1/namespaces/default/events/e").await;
+    let (_, newer) = api
+        .get("/apis/events.k8s.io/v1/namespaces/default/events/e")
+        .await;
     assert_eq!(newer["note"], "text");
     assert!(newer.get("message").is_none());
     api.stop().await;
@@ -230,10 +296,17 @@ async fn of_writers_with_one_version_one_wins() {
     assert_eq!(codes[0], 200);
     assert_eq!(codes[1..], [409; 15]);
     let creates = (0..16).map(|_| api.post(CONFIG_MAPS, config_map("once", json!({}))));
-    let mut codes: Vec<_> = futures::future::join_all(creates).await.iter().map(|a| a.0).collect();
+    let mut codes: Vec<_> = futures::future::join_all(creates)
+        .await
+        .iter()
+        .map(|a| a.0)
+        .collect();
     codes.sort_unstable();
     assert_eq!(codes[0], 201);
     assert_eq!(codes[1..], [409; 15]);
-    assert_ne!(version(&api.get(&format!("{CONFIG_MAPS}/c")).await.1), version(&created));
+    assert_ne!(
+        version(&api.get(&format!("{CONFIG_MAPS}/c")).await.1),
+        version(&created)
+    );
     api.stop().await;
 }
