@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use ark_plan::status::{Stage, reduced, status};
 use ark_store::{Progress, Report, Reported, Store};
-use futures::StreamExt;
-use futures::stream;
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -148,17 +147,22 @@ impl Reporter {
     }
 
     async fn deliver_all(&self, token: Uuid, reports: Vec<Report>) {
-        let one = |report: Report| async move {
-            let _place = self.places.acquire().await;
-            let delivery = self.deliver(token, &report).await;
-            (report.execution, report.wanted, delivery)
-        };
-        let deliveries = stream::iter(reports)
-            .map(one)
-            .buffer_unordered(PARALLEL)
-            .ready_chunks(PARALLEL);
-        let mut deliveries = std::pin::pin!(deliveries);
-        while let Some(settled) = deliveries.next().await {
+        // Tasks and not one stream of futures: while this loop waits for a connection to mark what is settled, the
+        // others must go on, or one of them may keep the connection that this loop waits for.
+        let mut deliveries = JoinSet::new();
+        for report in reports {
+            let reporter = self.clone();
+            deliveries.spawn(async move {
+                let _place = reporter.places.acquire().await;
+                let delivery = reporter.deliver(token, &report).await;
+                (report.execution, report.wanted, delivery)
+            });
+        }
+        while let Some(first) = deliveries.join_next().await {
+            let mut settled = Vec::from_iter(first.ok());
+            while let Some(next) = deliveries.try_join_next() {
+                settled.extend(next.ok());
+            }
             // What cannot be marked is delivered again after the lease, which then finds it done.
             if let Err(error) = self.mark(token, settled).await {
                 tracing::warn!(%error, "reports cannot be marked as written");
