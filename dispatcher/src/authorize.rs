@@ -9,13 +9,13 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::core::Request;
+use kube::{Client, Resource};
 
 use crate::Authorization;
-use crate::fetch::Unavailable;
+use crate::api::{Answer, Unavailable, send};
 
 const VALID: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The right to get one object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -102,33 +102,26 @@ impl Authorizer {
         account: &Account,
         access: &Access,
     ) -> Result<Option<String>, Unavailable> {
-        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let review = review(account, access);
-        let parameters = PostParams::default();
-        let answer = tokio::time::timeout(TIMEOUT, reviews.create(&parameters, &review)).await;
+        let review = serde_json::to_vec(&review(account, access)).expect("a review is plain data");
+        let request = Request::new(SubjectAccessReview::url_path(&(), None));
+        let request = request
+            .create(&PostParams::default(), review)
+            .expect("the path is constant");
+        let answer = send(&self.client, request).await;
+        let answer = answer
+            .map_err(|error| Unavailable(format!("a SubjectAccessReview failed: {error}")))?;
         let Account { namespace, name } = account;
-        match answer {
-            Err(_) => Err(Unavailable(
-                "no answer to a SubjectAccessReview in time".to_owned(),
-            )),
-            Ok(Ok(answer)) if answer.status.as_ref().is_some_and(|status| status.allowed) => {
-                Ok(None)
-            }
-            Ok(Ok(_)) => Ok(Some(format!(
+        Ok(match answer {
+            Answer::Object(review) if review["status"]["allowed"] == true => None,
+            Answer::Object(_) => Some(format!(
                 "the service account {namespace}/{name} may not {access}; grant it that right with a Role and a RoleBinding"
-            ))),
+            )),
             // Without an answer nothing is allowed.
-            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 403..=405) => {
-                Ok(Some(format!(
-                    "whether the service account {namespace}/{name} may {access} cannot be checked: the API server refuses \
-                 SubjectAccessReviews ({}); allow the dispatcher to create them, or start it with --authorization off",
-                    status.code
-                )))
-            }
-            Ok(Err(error)) => Err(Unavailable(format!(
-                "a SubjectAccessReview failed: {error}"
-            ))),
-        }
+            Answer::Refused { code, .. } => Some(format!(
+                "whether the service account {namespace}/{name} may {access} cannot be checked: the API server refuses \
+                 SubjectAccessReviews ({code}); allow the dispatcher to create them, or start it with --authorization off"
+            )),
+        })
     }
 }
 

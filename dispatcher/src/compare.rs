@@ -7,8 +7,8 @@ use futures::StreamExt;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
+use crate::api::Unavailable;
 use crate::decide::{Known, Seen};
-use crate::fetch::Unavailable;
 use crate::open::Tracked;
 use crate::watch::{Execution, Live, Watcher, uid};
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 use ark_api::Query;
 use ark_store::{ExpiredObject, Store};
 use futures::StreamExt;
-use kube::api::{Api, DeleteParams, DynamicObject, Preconditions};
-use kube::core::ApiResource;
+use kube::Resource;
+use kube::api::{DeleteParams, Preconditions};
+use kube::core::Request;
 use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
 
+use crate::api::{Answer, Unavailable, send};
 use crate::intents::{Intent, Intents};
 use crate::metrics::Metrics;
 use crate::outage::chain;
@@ -55,8 +58,32 @@ async fn delete(
         namespace,
         name,
     } = expired;
-    let resource = ApiResource::erase::<Query>(&());
-    let queries: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+    match request(client, uid, &namespace, &name).await {
+        Ok(Answer::Object(_)) => {
+            metrics.expired.inc();
+            tracing::debug!(%uid, namespace, name, "a query is deleted at its ttl");
+        }
+        // It is gone, or another one has its name: in both cases this execution has no object.
+        Ok(Answer::Refused { code: 404, .. }) => intents.send(uid, Intent::Forget),
+        Ok(Answer::Refused { code: 409, message }) if message.contains("UID") => {
+            intents.send(uid, Intent::Forget)
+        }
+        Ok(Answer::Refused { code, message }) => {
+            tracing::warn!(%uid, namespace, name, code, message, "a query cannot be deleted at its ttl");
+        }
+        Err(error) => {
+            metrics.outage("api");
+            tracing::warn!(%uid, namespace, name, %error, "a query cannot be deleted at its ttl yet");
+        }
+    }
+}
+
+async fn request(
+    client: &kube::Client,
+    uid: Uuid,
+    namespace: &str,
+    name: &str,
+) -> Result<Answer, Unavailable> {
     let parameters = DeleteParams {
         preconditions: Some(Preconditions {
             uid: Some(uid.to_string()),
@@ -64,21 +91,7 @@ async fn delete(
         }),
         ..DeleteParams::default()
     };
-    let answer =
-        tokio::time::timeout(Duration::from_secs(10), queries.delete(&name, &parameters)).await;
-    match answer {
-        Ok(Ok(_)) => {
-            metrics.expired.inc();
-            tracing::debug!(%uid, namespace, name, "a query is deleted at its ttl");
-        }
-        // It is gone, or another one has its name: in both cases this execution has no object.
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
-            intents.send(uid, Intent::Forget)
-        }
-        Ok(Err(error)) => {
-            metrics.outage("api");
-            tracing::warn!(%uid, namespace, name, error = %chain(&error), "a query cannot be deleted at its ttl yet");
-        }
-        Err(_) => metrics.outage("api"),
-    }
+    let request = Request::new(Query::url_path(&(), Some(namespace))).delete(name, &parameters);
+    let request = request.map_err(|error| Unavailable(error.to_string()))?;
+    send(client, request).await
 }

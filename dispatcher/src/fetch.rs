@@ -16,16 +16,11 @@ use kube::core::params::GetParams;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::api::{Answer, Unavailable, send};
 use crate::metrics::{KindLabel, Metrics};
 
 const APART: Duration = Duration::from_millis(50);
-const TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_CELLS: usize = 4096;
-
-/// The API or the database does not answer for now: the same is tried again, and nothing is concluded.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Unavailable(pub(crate) String);
 
 #[derive(Default)]
 struct Cell {
@@ -80,54 +75,35 @@ impl Objects {
     }
 
     async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, Unavailable> {
-        let kind = kind_name(key.kind);
-        self.metrics.reads.get_or_create(&KindLabel { kind }).inc();
-        let object = match self.request(key).await {
-            Ok(Some(object)) => object,
-            Ok(None) => return Ok(None),
-            Err(Refusal::ForGood(why)) => return Ok(Some(Object::Unusable(why))),
-            Err(Refusal::ForNow(why)) => return Err(Unavailable(format!("{key}: {why}"))),
-        };
-        let decoded = decode(key.kind, object);
-        Ok(Some(decoded.unwrap_or_else(|error| {
-            Object::Unusable(format!("it does not fit its kind ({error})"))
-        })))
-    }
-
-    async fn request(&self, key: &ObjectKey) -> Result<Option<Value>, Refusal> {
         if !ark_api::names::subdomain_errors(&key.name).is_empty() {
             return Ok(None); // no object can have such a name
         }
+        let kind = kind_name(key.kind);
+        self.metrics.reads.get_or_create(&KindLabel { kind }).inc();
         let request =
             Request::new(url_path(key.kind, &key.namespace)).get(&key.name, &GetParams::default());
-        let request = request.map_err(|error| Refusal::ForGood(error.to_string()))?;
-        match tokio::time::timeout(TIMEOUT, self.client.request::<Value>(request)).await {
-            Err(_) => Err(Refusal::ForNow("no answer in time".to_owned())),
-            Ok(Ok(object)) => Ok(Some(object)),
-            Ok(Err(error)) => refusal(key, &error),
-        }
+        let Ok(request) = request else {
+            return Ok(None); // nor can it be asked for
+        };
+        let answer = send(&self.client, request).await;
+        let answer = answer.map_err(|error| Unavailable(format!("{key}: {error}")))?;
+        Ok(match answer {
+            Answer::Object(object) => Some(decode(key.kind, object).unwrap_or_else(misfit)),
+            // A server without the kind answers the same: to planning, the object is not there.
+            Answer::Refused { code: 404, .. } => None,
+            Answer::Refused { code: 403, .. } => Some(Object::Unusable(format!(
+                "the dispatcher may not read it; grant its service account the right to get {}",
+                plural(key.kind)
+            ))),
+            Answer::Refused { code, message } => {
+                Some(Object::Unusable(format!("{code} {message}")))
+            }
+        })
     }
 }
 
-enum Refusal {
-    ForNow(String),
-    ForGood(String),
-}
-
-// A server without the kind answers 404 as well: to planning, the object is not there.
-fn refusal(key: &ObjectKey, error: &kube::Error) -> Result<Option<Value>, Refusal> {
-    let kube::Error::Api(status) = error else {
-        return Err(Refusal::ForNow(error.to_string()));
-    };
-    match status.code {
-        404 => Ok(None),
-        403 => Err(Refusal::ForGood(format!(
-            "the dispatcher may not read it; grant its service account the right to get {}",
-            plural(key.kind)
-        ))),
-        400 | 405 | 406 | 422 => Err(Refusal::ForGood(status.message.clone())),
-        code => Err(Refusal::ForNow(format!("{code} {}", status.message))),
-    }
+fn misfit(error: serde_json::Error) -> Object {
+    Object::Unusable(format!("it does not fit its kind ({error})"))
 }
 
 fn decode(kind: Kind, mut object: Value) -> Result<Object, serde_json::Error> {

@@ -5,6 +5,7 @@
 //! and ttl, [`expire`] deletes finished Queries at their ttl, and [`compare`] finds whatever was missed. It writes no
 //! status and keeps no finished Query.
 
+mod api;
 mod authorize;
 mod compare;
 mod decide;

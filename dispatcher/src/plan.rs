@@ -16,10 +16,11 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::Config;
+use crate::api::Unavailable;
 use crate::authorize::{Access, Account, Authorizer};
 use crate::decide::Seen;
 use crate::execution;
-use crate::fetch::{Objects, Unavailable};
+use crate::fetch::Objects;
 use crate::metrics::{ClassLabel, Metrics};
 use crate::open::{OpenQueries, Sighting};
 use crate::outage::pauses;

@@ -2,21 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ark_api::Query;
 use ark_store::{LiveExecution, Store};
 use futures::StreamExt;
+use kube::Resource;
 use kube::api::{Api, DynamicObject};
-use kube::core::ApiResource;
+use kube::core::params::GetParams;
+use kube::core::{ApiResource, Request};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::api::{Answer, Unavailable, send};
 use crate::decide::{Action, Known, Seen, decide};
-use crate::fetch::Unavailable;
 use crate::intents::{Intent, Intents};
 use crate::metrics::Metrics;
 use crate::open::{OpenQueries, Tracked};
@@ -119,13 +120,18 @@ impl Watcher {
         namespace: &str,
         name: &str,
     ) -> Result<Option<DynamicObject>, Unavailable> {
-        let resource = ApiResource::erase::<Query>(&());
-        let queries: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), namespace, &resource);
-        let query = tokio::time::timeout(Duration::from_secs(10), queries.get_opt(name)).await;
-        match query {
-            Ok(result) => result.map_err(|error| Unavailable(error.to_string())),
-            Err(_) => Err(Unavailable("no answer in time".to_owned())),
+        let request =
+            Request::new(Query::url_path(&(), Some(namespace))).get(name, &GetParams::default());
+        let request = request.map_err(|error| Unavailable(error.to_string()))?;
+        match send(&self.client, request).await? {
+            Answer::Object(query) => {
+                let query = serde_json::from_value(query);
+                query
+                    .map(Some)
+                    .map_err(|error| Unavailable(error.to_string()))
+            }
+            Answer::Refused { code: 404, .. } => Ok(None),
+            Answer::Refused { code, message } => Err(Unavailable(format!("{code} {message}"))),
         }
     }
 

@@ -173,15 +173,10 @@ async fn reference_server(folder: &Path) -> Option<(Child, Client)> {
         .await
         .ok()?;
     assert!(build.success(), "the reference server is built");
-    // The server takes four ports in a row.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-        .min(65_000);
+    let port = free_ports();
     let log = std::fs::File::create(folder.join("reference.log")).unwrap();
     let server = Command::new(&binary)
+        .current_dir(ORACLE)
         .arg("--dir")
         .arg(folder)
         .args(["--port", &port.to_string()])
@@ -202,7 +197,30 @@ async fn reference_server(folder: &Path) -> Option<(Child, Client)> {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });
-    Some((server, ready.await.expect("the reference server answers")))
+    Some((
+        server,
+        ready.await.unwrap_or_else(|_| {
+            panic!(
+                "{}",
+                std::fs::read_to_string(folder.join("reference.log")).unwrap()
+            )
+        }),
+    ))
+}
+
+/// The server takes four ports in a row.
+fn free_ports() -> u16 {
+    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let first = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        if first < 65_000 && (first..first + 4).all(is_free) {
+            return first;
+        }
+    }
 }
 
 async fn connect(kubeconfig: &Path) -> Result<Client, Box<dyn std::error::Error>> {
