@@ -93,23 +93,22 @@ async fn drain(
         &apiserver.kubeconfig,
         &mock.url,
     );
-    let began = Instant::now();
     let (created, drain_began, workers) = if options.preload {
         let created = queries.create().await?;
         (created, Instant::now(), workers.await?)
     } else {
         let workers = workers.await?;
-        let drain_began = Instant::now();
-        (queries.create().await?, drain_began, workers)
+        let created = queries.create().await?;
+        let began = created.began;
+        (created, began, workers)
     };
-    let created_in = created.last - if options.preload { began } else { drain_began };
     let ends = watch.all_ended().await?;
     system.extend(workers);
     for process in system.into_iter().rev() {
         process.stop().await?;
     }
     Ok(Measured {
-        created_in,
+        created_in: created.last - created.began,
         drained_in: ends.last - drain_began,
         created,
         ends,

@@ -26,6 +26,7 @@ pub(super) struct Queries {
 
 /// When the create of each Query was answered.
 pub(super) struct Created {
+    pub(super) began: Instant,
     pub(super) last: Instant,
     pub(super) answered: HashMap<String, Instant>,
     pub(super) took: Vec<Duration>,
@@ -97,6 +98,7 @@ impl Queries {
     /// Creates all Queries.
     pub(super) async fn create(&self) -> anyhow::Result<Created> {
         let queries = self.api("Query", "queries");
+        let began = Instant::now();
         let answers: Vec<(String, Instant, Duration)> = stream::iter(0..self.count)
             .map(|number| {
                 let queries = queries.clone();
@@ -107,9 +109,9 @@ impl Queries {
                         "input": format!("Drain {number}, turns={turns}"),
                         "target": {"type": "agent", "name": "drain"},
                     });
-                    let began = Instant::now();
+                    let sent = Instant::now();
                     create(&queries, "Query", &name, spec).await?;
-                    anyhow::Ok((name, Instant::now(), began.elapsed()))
+                    anyhow::Ok((name, Instant::now(), sent.elapsed()))
                 }
             })
             .buffer_unordered(self.concurrency)
@@ -118,6 +120,7 @@ impl Queries {
             .context("cannot create a Query")?;
         let last = answers.iter().map(|answer| answer.1).max();
         Ok(Created {
+            began,
             last: last.context("no Query was created")?,
             took: answers.iter().map(|answer| answer.2).collect(),
             answered: answers
