@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ark_store::{Beat, BeatConnection, Store};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ use crate::runs::Runs;
 const EVERY: Duration = Duration::from_secs(1);
 /// A nudge makes a beat at once, but a storm of nudges does not make a storm of beats.
 const APART: Duration = Duration::from_millis(50);
-/// Beats between two comparisons of memory with the database.
-const COMPARE_EVERY: u32 = 5;
+/// After a beat that failed.
+const AGAIN: Duration = Duration::from_millis(300);
 
 /// The incarnation of this process, and what keeps it alive.
 pub(crate) struct Heart {
@@ -29,9 +29,6 @@ pub(crate) struct Heart {
     lease: watch::Sender<Lease>,
     runs: Arc<Runs>,
     metrics: Metrics,
-    beats: u32,
-    /// Rows of ours that memory did not know at the last comparison: given back if they stand there at the next.
-    unknown: Vec<(i64, Uuid)>,
 }
 
 impl Heart {
@@ -55,8 +52,6 @@ impl Heart {
             lease,
             runs,
             metrics,
-            beats: 0,
-            unknown: Vec::new(),
         }
     }
 
@@ -67,20 +62,19 @@ impl Heart {
 
     /// Beats until `stop`, at once when nudged.
     pub(crate) async fn run(mut self, nudge: Arc<Notify>, stop: CancellationToken) {
-        let mut clock = interval(EVERY);
-        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let pause = if self.beat().await { EVERY } else { AGAIN };
+            tokio::time::sleep(APART).await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = clock.tick() => {}
+                () = tokio::time::sleep(pause - APART) => {}
                 () = nudge.notified() => {}
             }
-            self.beat().await;
-            tokio::time::sleep(APART).await;
         }
     }
 
-    async fn beat(&mut self) {
+    /// One beat; whether the database answered. While it does not, the gates shut by themselves.
+    async fn beat(&mut self) -> bool {
         let incarnation = self.lease.borrow().incarnation;
         let sent = Instant::now();
         match self.connection.beat(incarnation, self.slots).await {
@@ -89,16 +83,15 @@ impl Heart {
                 for stop in stop {
                     self.runs.stop(stop.execution, stop.run_token, stop.why);
                 }
-                self.beats += 1;
-                if self.beats.is_multiple_of(COMPARE_EVERY) {
-                    self.compare(incarnation).await;
-                }
+                true
             }
-            Ok(Beat::Dead) => self.reincarnate().await,
-            // The gates shut by themselves when this goes on; another beat follows in half a second.
+            Ok(Beat::Dead) => {
+                self.reincarnate().await;
+                true
+            }
             Err(error) => {
                 tracing::warn!(%error, "a beat failed");
-                tokio::time::sleep(EVERY / 4).await;
+                false
             }
         }
     }
@@ -108,48 +101,8 @@ impl Heart {
         let lease = register(&self.store, &self.name, self.slots).await;
         let dropped = self.runs.begin_incarnation(lease.incarnation);
         self.lease.send_replace(lease);
-        self.unknown.clear();
         self.metrics.incarnations_lost.inc();
         tracing::warn!(dropped, incarnation = %lease.incarnation, "the lease was lost; going on as a fresh incarnation");
-    }
-
-    /// A claim whose answer was lost may have left rows here that nobody works on, and a row may be gone unnoticed.
-    async fn compare(&mut self, incarnation: Uuid) {
-        let before = self.runs.all();
-        let rows = match self.store.running_of(incarnation).await {
-            Ok(rows) => rows,
-            Err(error) => return tracing::debug!(%error, "memory cannot be compared"),
-        };
-        let strangers: Vec<_> = rows
-            .iter()
-            .map(|row| (row.execution, row.run_token))
-            .filter(|(execution, token)| !self.runs.contains(*execution, *token))
-            .collect();
-        // What has just been claimed is not in memory yet, therefore only what is strange twice.
-        let orphans: Vec<_> = strangers
-            .iter()
-            .filter(|run| self.unknown.contains(run))
-            .copied()
-            .collect();
-        self.unknown = strangers;
-        if !orphans.is_empty() {
-            tracing::warn!(
-                count = orphans.len(),
-                "giving back runs that this process does not know"
-            );
-            if let Err(error) = self.store.give_back(&orphans).await {
-                tracing::debug!(%error, "they are given back later");
-            }
-        }
-        for run in before.iter().filter(|run| run.incarnation == incarnation) {
-            let gone = !rows
-                .iter()
-                .any(|row| row.execution == run.execution && row.run_token == run.run_token);
-            if gone {
-                self.runs
-                    .stop(run.execution, run.run_token, ark_store::Intent::Lost);
-            }
-        }
     }
 }
 

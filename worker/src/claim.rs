@@ -40,6 +40,7 @@ struct Batch {
 impl Claimer {
     pub(crate) async fn run(self) {
         let mut poll = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        let mut busy = Backoff::new(Duration::from_millis(4), Duration::from_millis(50));
         loop {
             let free = tokio::select! {
                 biased;
@@ -52,13 +53,12 @@ impl Claimer {
             let look = batch.more;
             if !batch.runs.is_empty() {
                 poll.reset();
+                busy.reset();
             }
             self.start(batch, lease, free);
             match look {
                 Look::Full => {}
-                Look::Busy => {
-                    tokio::time::sleep(Duration::from_millis(rand::random_range(1..5))).await
-                }
+                Look::Busy => busy.sleep().await,
                 Look::Empty => self.wait(poll.pause()).await,
             }
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ark_store::Store;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::gate::Lease;
@@ -29,16 +29,14 @@ pub(crate) struct Drain {
 }
 
 impl Drain {
-    /// Ends after at most the limit and a few seconds; `claiming` has been told to stop.
-    pub(crate) async fn run(self, claiming: Option<JoinHandle<()>>) {
+    /// Ends after at most the limit and a few seconds. `claimed_last` resolves when the claimer, told to stop before, has
+    /// entered or given back what its last statement took.
+    pub(crate) async fn run(self, claimed_last: CancellationToken) {
         let deadline = Instant::now() + self.limit;
         self.stop_all(Stop::GiveBack);
-        if let Some(claiming) = claiming {
-            // Its last claim is given back by itself.
-            tokio::select! {
-                _ = claiming => {}
-                () = sleep_until(deadline) => {}
-            }
+        tokio::select! {
+            () = claimed_last.cancelled() => {}
+            () = sleep_until(deadline) => {}
         }
         self.stop_all(Stop::GiveBack);
         self.tasks.close();

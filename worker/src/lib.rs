@@ -11,11 +11,13 @@ mod batch;
 mod beat;
 mod claim;
 mod commit;
+mod compare;
 mod drain;
 mod failure;
 mod finish;
 mod gate;
 mod limits;
+mod loops;
 mod metrics;
 mod nudge;
 mod plans;
@@ -37,7 +39,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ark_store::Store;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,6 +48,7 @@ pub use provider::{ProviderMode, Timeouts};
 use beat::Heart;
 use claim::Claimer;
 use drain::Drain;
+use loops::Loops;
 use nudge::Nudges;
 use process::Process;
 use queries::Queries;
@@ -131,42 +133,28 @@ pub async fn run(
     )?;
 
     let stop = CancellationToken::new();
-    let mut loops = Loops::default();
-    loops.spawn(
-        "heartbeat",
-        heart.run(Arc::clone(&nudges.intents), stop.clone()),
-    );
-    loops.spawn(
-        "listener",
-        nudges.clone().listen(store.clone(), stop.clone()),
-    );
-    loops.spawn(
-        "upkeep",
-        upkeep::run(store.clone(), metrics.clone(), stop.clone()),
-    );
-    loops.spawn(
-        "reporter",
-        reporter.clone().run_terminal(nudges.reports, stop.clone()),
-    );
-    loops.spawn(
-        "reporter of progress",
-        reporter.clone().run_early(stop.clone()),
-    );
+    let mut loops = Loops::start(&process, heart, &nudges, &reporter, &stop);
     loops.spawn("writer of steps", writers.steps);
     loops.spawn("finisher", writers.endings);
     let tasks = TaskTracker::new();
     let closing = shutdown.child_token();
-    let claimer = Claimer {
-        slots: Slots::new(config.slots, metrics.slots_busy.clone()),
-        ready: nudges.ready,
-        tasks: tasks.clone(),
-        shutdown: closing.clone(),
-        process: Arc::clone(&process),
-    };
-    let claiming = (config.slots > 0).then(|| tokio::spawn(claimer.run()));
+    let claimed_last = CancellationToken::new();
+    if config.slots > 0 {
+        let claimer = Claimer {
+            slots: Slots::new(config.slots, metrics.slots_busy.clone()),
+            ready: nudges.ready,
+            tasks: tasks.clone(),
+            shutdown: closing.clone(),
+            process,
+        };
+        loops.spawn_claimer(claimer, claimed_last.clone());
+    } else {
+        claimed_last.cancel();
+    }
     tracing::info!(name = config.name, slots = config.slots, incarnation = %lease.borrow().incarnation, "started");
 
     let outcome = tokio::select! {
+        biased;
         () = shutdown.cancelled() => Ok(()),
         stopped = loops.stopped() => Err(Error::Stopped(stopped)),
     };
@@ -179,33 +167,7 @@ pub async fn run(
         lease,
         limit: config.drain,
     };
-    drain.run(claiming).await;
+    drain.run(claimed_last).await;
     stop.cancel();
     outcome
-}
-
-/// The loops of a process, by name; dropped, they end.
-#[derive(Default)]
-struct Loops {
-    set: JoinSet<&'static str>,
-    names: std::collections::HashMap<tokio::task::Id, &'static str>,
-}
-
-impl Loops {
-    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let handle = self.set.spawn(async move {
-            task.await;
-            name
-        });
-        self.names.insert(handle.id(), name);
-    }
-
-    /// Resolves when one of them ended or panicked, which none should.
-    async fn stopped(&mut self) -> &'static str {
-        match self.set.join_next().await {
-            Some(Ok(name)) => name,
-            Some(Err(error)) => self.names.get(&error.id()).copied().unwrap_or("loop"),
-            None => std::future::pending().await,
-        }
-    }
 }

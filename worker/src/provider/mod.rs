@@ -168,8 +168,8 @@ impl Models {
         })
     }
 
-    /// Asks `model` once. Waits for the scope's limits first and then for `gate`, so that nothing is sent after the lease
-    /// may have ended.
+    /// Asks `model` once. Waits for the scope's limits, then reads the credential, then waits for `gate`, so that nothing
+    /// is sent with an old key or after the lease may have ended.
     pub(crate) async fn call(
         &self,
         caller: Caller<'_>,
@@ -178,11 +178,11 @@ impl Models {
         request: Request<'_>,
         gate: &Gate,
     ) -> Result<Reply, Halt> {
+        let _permit = self.limits.enter(model.scope, model.limits).await;
         let endpoint = match &self.mode {
             ProviderMode::Auto => Endpoint::of(model, input, &self.secrets).await?,
             ProviderMode::Mock { url } => Endpoint::mock(url, model)?,
         };
-        let _permit = self.limits.enter(model.scope, model.limits).await;
         gate.open().await?;
         let started = Instant::now();
         let result = openai::complete(&self.http, &self.timeouts, endpoint, caller, request).await;
