@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::decide::Action;
 use crate::metrics::{KindLabel, Metrics};
-use crate::outage::outlast;
+use crate::outage::{chain, outlast};
 
 const BATCH: usize = 1000;
 
@@ -88,8 +88,14 @@ async fn carry_out_batch(store: &Store, batch: &[(Uuid, Intent)]) -> Result<(), 
         store.rearm(&rearm).await?;
     }
     for (uid, intent) in batch {
-        if let Intent::SetTtl(ttl) = intent {
-            store.set_ttl(*uid, *ttl).await?;
+        let Intent::SetTtl(ttl) = intent else {
+            continue;
+        };
+        match store.set_ttl(*uid, *ttl).await {
+            Err(error) if error.is_data() => {
+                tracing::warn!(%uid, error = chain(&error), "a ttl cannot be stored and is left as it was");
+            }
+            result => result?,
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::PostParams;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::metrics::Metrics;
 use crate::outage::chain;
@@ -38,7 +39,8 @@ impl Elector {
     pub(crate) fn new(config: &Config, client: kube::Client) -> Self {
         Self {
             leases: Api::namespaced(client, &config.namespace),
-            identity: config.identity.clone(),
+            // Two processes of one name must not take each other for themselves.
+            identity: format!("{}_{}", config.identity, Uuid::new_v4()),
             namespace: config.namespace.clone(),
         }
     }

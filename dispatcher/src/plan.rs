@@ -11,7 +11,7 @@ use ark_plan::resolve::{
 use ark_plan::{Class, Outcome};
 use ark_store::NewExecution;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -38,26 +38,18 @@ pub(crate) struct Planner {
     metrics: Metrics,
     model_url_policy: ModelUrlPolicy,
     lenient_secrets: bool,
+    permits: Arc<Semaphore>,
 }
 
 /// Plans each uid that comes, many at once; each until it succeeds or its Query is gone.
 pub(crate) async fn plan(planner: Arc<Planner>, mut uids: mpsc::Receiver<Uuid>) {
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     while let Some(uid) = uids.recv().await {
         while let Some(done) = tasks.try_join_next() {
             done.expect("planning a query does not panic");
         }
-        let permit = permits
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        let planner = planner.clone();
-        tasks.spawn(async move {
-            planner.plan(uid).await;
-            drop(permit);
-        });
+        let permit = planner.permit().await;
+        tasks.spawn(planner.clone().plan(uid, permit));
     }
 }
 
@@ -76,10 +68,16 @@ impl Planner {
             metrics: config.metrics.clone(),
             model_url_policy: config.model_url_policy,
             lenient_secrets: config.lenient_secrets,
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
-    async fn plan(&self, uid: Uuid) {
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        let permit = self.permits.clone().acquire_owned().await;
+        permit.expect("the semaphore is never closed")
+    }
+
+    async fn plan(self: Arc<Self>, uid: Uuid, mut permit: OwnedSemaphorePermit) {
         let mut pauses = pauses(PATIENCE);
         while let Some(sighting) = self.open.sighting(uid) {
             if Seen::of(&sighting.query).ended {
@@ -96,7 +94,10 @@ impl Planner {
                 Err(error) => {
                     self.metrics.outage("api");
                     tracing::warn!(%uid, %error, "a query waits for the API");
+                    // Who waits for an object that cannot be read must not keep others from planning.
+                    drop(permit);
                     tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+                    permit = self.permit().await;
                 }
             }
         }
