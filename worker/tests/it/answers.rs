@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ark_plan::{Source, Target};
+use ark_plan::{Source, Target, ToolCall};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, content};
@@ -128,6 +128,49 @@ async fn a_tool_is_called_with_the_querys_input() {
     worker.stop().await;
     assert_eq!(status["phase"], "done", "{status}");
     assert_eq!(content(&status), "\"São Paulo\"");
+}
+
+#[tokio::test]
+async fn a_tool_may_end_the_run() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let mut tool = bench.tool("GET", "weather");
+    tool.call = ToolCall::Terminate;
+    tool.input_schema = json!({
+        "type": "object", "required": ["response"], "properties": {"response": {"type": "string", "enum": ["the end"]}},
+    });
+    let worker = bench.worker(1);
+    bench
+        .ask("q", bench.agent(vec![tool]), "turns=9 go", MINUTE)
+        .await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(status["phase"], "done", "{status}");
+    assert_eq!(content(&status), "the end");
+    assert_eq!(bench.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn templates_are_filled_in_memory_and_what_is_absent_is_named() {
+    let bench = Bench::new(Duration::ZERO).await;
+    bench.kubernetes.create_secret("vault", "word", "eHl6enk=");
+    let worker = bench.worker(1);
+    let secret = json!({"secret": {"namespace": "default", "name": "vault", "key": "word"}});
+    let input = json!({
+        "targetType": "agent", "targetName": "a", "text": "say {{.word}} {{.absent}}",
+        "parameters": [{"name": "word", "value": secret}],
+    });
+    bench
+        .ask_with("q", bench.agent(Vec::new()), input, MINUTE)
+        .await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(
+        content(&status),
+        bench.expected("say xyzzy <no value>"),
+        "{status}"
+    );
+    let warned = status["conditions"].to_string();
+    assert!(warned.contains("absent"), "{status}");
 }
 
 /// With more reports and runs at once than the database has connections, nobody may wait for a connection while holding

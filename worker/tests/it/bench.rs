@@ -99,12 +99,22 @@ impl Bench {
         text: &str,
         timeout: Duration,
     ) -> Uuid {
+        let input = json!({"targetType": "agent", "targetName": "a", "text": text});
+        self.ask_with(name, target, input, timeout).await
+    }
+
+    /// The same with the whole [`Input`] as JSON.
+    pub(crate) async fn ask_with(
+        &self,
+        name: &str,
+        target: Target,
+        input: Value,
+        timeout: Duration,
+    ) -> Uuid {
         let uid = Uuid::new_v4();
         self.kubernetes.create_query(name, uid);
         let body = serde_json::to_string(&Plan { target }).unwrap();
-        let input: Input =
-            serde_json::from_value(json!({"targetType": "agent", "targetName": "a", "text": text}))
-                .unwrap();
+        let input: Input = serde_json::from_value(input).unwrap();
         let execution = NewExecution {
             uid,
             round: 0,

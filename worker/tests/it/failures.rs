@@ -110,3 +110,32 @@ async fn a_missing_secret_is_named() {
     );
     assert!(bench.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_model_that_never_answers_meets_the_turn_limit() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let Target::Agent(mut agent) = bench.agent(vec![bench.tool("GET", "weather")]) else {
+        panic!("an agent");
+    };
+    agent.max_turns = 2;
+    let worker = bench.worker(1);
+    bench
+        .ask("q", Target::Agent(agent), "turns=9 go", MINUTE)
+        .await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(status["phase"], "error");
+    assert!(message(&status).starts_with("TurnLimit: "), "{status}");
+    assert_eq!(
+        bench
+            .paths()
+            .iter()
+            .filter(|(path, _)| path != "tool")
+            .count(),
+        2
+    );
+    assert!(
+        status["tokenUsage"]["totalTokens"].as_i64().unwrap() > 0,
+        "what it cost is told"
+    );
+}
