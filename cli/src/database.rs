@@ -1,6 +1,9 @@
 //! Which Postgres a command works on: one given by its address, or a local one of our own.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use ark_postgres::{Choice, Options, Server};
@@ -8,17 +11,22 @@ use ark_store::{ConnectOptions, Store};
 use clap::Args;
 use url::Url;
 
-/// The database of a role.
+use crate::config::Config;
+
+/// The file of a data folder that tells people's commands which database a local system uses.
+const URL_FILE: &str = "database-url";
+
+/// The database of a role, or of the system that a command looks at.
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseUrl {
-    /// Address of the database, e.g. postgresql://ark@db:5432/ark
+    /// Address of the database, e.g. postgresql://ark@db:5432/ark [default: as .arkrc.yaml says]
     #[arg(
         long,
         env = "ARK_DATABASE_URL",
         value_name = "URL",
         hide_env_values = true
     )]
-    database_url: String,
+    database_url: Option<String>,
     /// File with the database's password; PGPASSWORD and PGPASSFILE work as well
     #[arg(long, env = "ARK_DATABASE_PASSWORD_FILE", value_name = "FILE")]
     database_password_file: Option<PathBuf>,
@@ -38,12 +46,39 @@ impl DatabaseUrl {
         name: &'static str,
         connections: u32,
     ) -> anyhow::Result<Store> {
-        warn_of_password("--database-url", &self.database_url, "ARK_DATABASE_URL");
-        let url = match &self.database_password_file {
-            Some(file) => with_password(&self.database_url, file)?,
-            None => self.database_url.clone(),
+        let url = self.configured()?.context(
+            "no database is given: use --database-url, or storage.postgresql in .arkrc.yaml",
+        )?;
+        connect(&url, name, connections, ConnectOptions::default().patience).await
+    }
+
+    /// Connects to the system that somebody wants to look at: without another word the one of `ark up`.
+    pub(crate) async fn look(&self, name: &'static str) -> anyhow::Result<Store> {
+        let url = match self.configured()? {
+            Some(url) => url,
+            None => {
+                let file = ark_postgres::default_data_dir().join(URL_FILE);
+                let url = std::fs::read_to_string(&file);
+                url.context("no system is known: use --database-url, or start one with `ark up`")?
+            }
         };
-        connect(&url, name, connections).await
+        let store = connect(url.trim(), name, 4, Duration::from_secs(3)).await?;
+        store.check().await?;
+        Ok(store)
+    }
+
+    fn configured(&self) -> anyhow::Result<Option<String>> {
+        let url = match &self.database_url {
+            Some(url) => {
+                warn_of_password("--database-url", url, "ARK_DATABASE_URL");
+                Some(url.clone())
+            }
+            None => Config::read()?.database_url()?,
+        };
+        match (url, &self.database_password_file) {
+            (Some(url), Some(file)) => with_password(&url, file).map(Some),
+            (url, _) => Ok(url),
+        }
     }
 }
 
@@ -96,12 +131,14 @@ impl LocalPostgres {
                 (server.url().to_owned(), Some(server))
             }
         };
-        let store = connect(&url, "ark", 40).await?;
+        let patience = ConnectOptions::default().patience;
+        let store = connect(&url, "ark", 40, patience).await?;
         store
             .migrate()
             .await
             .context("cannot migrate the database")?;
         store.check().await?;
+        remember(&url, data_dir)?;
         Ok(Database { store, url, server })
     }
 }
@@ -120,11 +157,29 @@ impl Database {
     }
 }
 
-async fn connect(url: &str, name: &'static str, connections: u32) -> anyhow::Result<Store> {
+/// Leaves the address where [`DatabaseUrl::look`] finds it; it may hold a password.
+fn remember(url: &str, data_dir: &Path) -> anyhow::Result<()> {
+    let file = data_dir.join(URL_FILE);
+    let open = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&file);
+    open.and_then(|mut file| file.write_all(url.as_bytes()))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+async fn connect(
+    url: &str,
+    name: &'static str,
+    connections: u32,
+    patience: Duration,
+) -> anyhow::Result<Store> {
     let options = ConnectOptions {
         application_name: name,
         max_connections: connections,
-        ..Default::default()
+        patience,
     };
     Store::connect(url, options)
         .await

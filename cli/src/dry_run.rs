@@ -1,18 +1,55 @@
 //! `ark run --dry-run`: all of admission and planning, on the manifests alone.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::bail;
 use ark_api::admission::{self, MissingSecrets, ModelUrlPolicy, Rules};
 use ark_api::{Query, kinds, structural};
 use ark_plan::resolve::{self, Found, Kind, Object, ObjectKey, Resolution};
+use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::manifests::Manifest;
+use crate::manifests::{self, Manifest};
+
+/// Checks manifest files: all of admission and planning, without a server and without calling anything.
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Manifest files, or folders of them
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Namespace of objects that name none
+    #[arg(long, short, env = "ARK_NAMESPACE", default_value = "default")]
+    namespace: String,
+    /// Only warn of Secrets that the files do not hold
+    #[arg(long)]
+    without_secrets: bool,
+}
+
+impl Validate {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let manifests = manifests::read(&self.files, &self.namespace)?;
+        let plans = check(&manifests, self.without_secrets)?;
+        println!(
+            "{} objects are valid, {} queries can be planned",
+            manifests.len(),
+            plans.len()
+        );
+        Ok(())
+    }
+}
 
 /// Prints what each Query resolves to; an error names everything that is wrong.
 pub(crate) fn show(manifests: &[Manifest], lenient_secrets: bool) -> anyhow::Result<()> {
+    for plan in check(manifests, lenient_secrets)? {
+        println!("{}", serde_json::to_string_pretty(&plan)?);
+    }
+    Ok(())
+}
+
+/// The plan of each Query, or everything that is wrong.
+fn check(manifests: &[Manifest], lenient_secrets: bool) -> anyhow::Result<Vec<Value>> {
     let missing_secrets = if lenient_secrets {
         MissingSecrets::Warn
     } else {
@@ -24,6 +61,7 @@ pub(crate) fn show(manifests: &[Manifest], lenient_secrets: bool) -> anyhow::Res
     };
     let mut objects: BTreeMap<(String, String, String), Value> = BTreeMap::new();
     let mut problems = Vec::new();
+    let mut plans = Vec::new();
     for manifest in manifests {
         let admitted = admit(manifest, &objects, rules);
         for warning in &admitted.warnings {
@@ -49,12 +87,12 @@ pub(crate) fn show(manifests: &[Manifest], lenient_secrets: bool) -> anyhow::Res
             manifest.name.clone(),
         );
         match plan(&objects[&key], &objects, lenient_secrets) {
-            Ok(plan) => println!("{}", serde_json::to_string_pretty(&plan)?),
+            Ok(plan) => plans.push(plan),
             Err(why) => problems.push(format!("{}: {why}", manifest.origin)),
         }
     }
     if problems.is_empty() {
-        return Ok(());
+        return Ok(plans);
     }
     problems.sort();
     problems.dedup();

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use anyhow::{Context, bail};
 use ark_api::Query;
 use futures::{Stream, TryStreamExt};
-use kube::api::{Api, DynamicObject};
+use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -20,6 +20,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The answer of a Query that has ended.
+    pub(crate) fn of(query: &Query) -> Option<Answer> {
+        query.is_terminal().then(|| Answer {
+            name: format!(
+                "{}/{}",
+                query.namespace().unwrap_or_default(),
+                query.name_any()
+            ),
+            status: serde_json::to_value(&query.status).unwrap_or_default(),
+        })
+    }
+
     /// Whether the Query was answered.
     pub(crate) fn is_done(&self) -> bool {
         self.status["phase"] == "done"
@@ -37,17 +49,20 @@ impl Answer {
         );
         println!("--- {} ({})", self.name, facts.join(", "));
         let content = status["response"]["content"].as_str().unwrap_or_default();
-        let reason = status["conditions"][0]["message"]
-            .as_str()
-            .unwrap_or_default();
-        println!(
-            "{}",
-            if self.is_done() || reason.is_empty() {
-                content
-            } else {
-                reason
-            }
-        );
+        let condition = |kind: &str| {
+            let conditions = status["conditions"].as_array().into_iter().flatten();
+            let found = conditions.filter(|condition| condition["type"] == kind);
+            found
+                .filter_map(|condition| condition["message"].as_str())
+                .next_back()
+        };
+        if let Some(warnings) = condition("Warnings") {
+            eprintln!("warning: {}: {warnings}", self.name);
+        }
+        match condition("Completed") {
+            Some(reason) if !self.is_done() => println!("{reason}"),
+            _ => println!("{content}"),
+        }
         println!();
     }
 
@@ -75,9 +90,9 @@ impl Follower {
         }
     }
 
-    /// Waits for this Query, too.
-    pub(crate) fn expect(&mut self, query: &DynamicObject) {
-        self.waiting.insert(query.uid().unwrap_or_default());
+    /// Waits for the Query with this uid, too.
+    pub(crate) fn expect(&mut self, uid: &str) {
+        self.waiting.insert(uid.to_owned());
     }
 
     /// Whether a Query has not ended yet.
@@ -103,17 +118,10 @@ impl Follower {
                 Some(_) => continue,
                 None => bail!("the watch on the queries ended"),
             };
-            let status = serde_json::to_value(&query.status).unwrap_or_default();
-            let ended = ["done", "error", "canceled"]
-                .iter()
-                .any(|phase| status["phase"] == *phase);
-            if ended && self.waiting.remove(&query.uid().unwrap_or_default()) {
-                let name = format!(
-                    "{}/{}",
-                    query.namespace().unwrap_or_default(),
-                    query.name_any()
-                );
-                return Ok(Answer { name, status });
+            if let Some(answer) = Answer::of(&query)
+                && self.waiting.remove(&query.uid().unwrap_or_default())
+            {
+                return Ok(answer);
             }
         }
     }

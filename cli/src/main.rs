@@ -1,5 +1,6 @@
 //! `ark`: every role of the system and every human command, in one executable.
 
+mod config;
 mod database;
 mod dry_run;
 mod follow;
@@ -7,12 +8,15 @@ mod manifests;
 mod offline;
 mod process;
 mod progress;
+mod query;
 mod roles;
 mod run;
+mod shell;
+mod status;
 mod system;
 mod up;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// AI agent queries on Kubernetes, executed by a pool of workers on a Postgres queue.
 #[derive(Debug, Parser)]
@@ -40,6 +44,14 @@ enum Command {
     Up(up::Up),
     /// Run the queries of manifest files to their end and print the answers
     Run(run::Run),
+    /// Check manifest files without a server
+    Validate(dry_run::Validate),
+    /// Show one Query's answer, or follow it to its end
+    Query(query::Query),
+    /// Show who works, what waits, and why
+    Status(status::Status),
+    /// Show the same live
+    Top(status::Top),
     /// Serve the Kubernetes API for Ark's resources from Postgres
     Apiserver(roles::Apiserver),
     /// Turn Queries into executions in the queue
@@ -52,13 +64,19 @@ enum Command {
     Migrate(offline::Migrate),
     /// Print the CustomResourceDefinitions of Ark's kinds as YAML
     Crds,
+    /// Print a completion script for a shell
+    Completion(shell::Completion),
+    /// Print a manual page
+    Man(shell::Man),
 }
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let usual = match cli.command {
         // Its output is for people who wait for answers; only a download takes long enough to be told of.
-        Command::Run(_) => "warn,ark_postgres::download=info",
+        Command::Run(_) | Command::Status(_) | Command::Top(_) | Command::Query(_) => {
+            "warn,ark_postgres::download=info"
+        }
         _ => "info",
     };
     cli.logging.start(usual);
@@ -76,7 +94,13 @@ fn main() -> std::process::ExitCode {
             Command::Worker(role) => role.execute().await,
             Command::MockProvider(mock) => mock.execute().await,
             Command::Migrate(migrate) => migrate.execute().await,
+            Command::Validate(validate) => validate.execute(),
+            Command::Query(query) => query.execute().await,
+            Command::Status(status) => status.execute().await,
+            Command::Top(top) => top.execute().await,
             Command::Crds => offline::print_crds(),
+            Command::Completion(completion) => completion.print(Cli::command()),
+            Command::Man(man) => man.print(Cli::command()),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));

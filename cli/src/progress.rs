@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ark_store::{Step, StepKind, Store};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 /// How often the store is looked at.
 const EVERY: Duration = Duration::from_millis(150);
@@ -13,6 +14,7 @@ const EVERY: Duration = Duration::from_millis(150);
 pub(crate) struct Progress {
     store: Store,
     wanted: bool,
+    only: Option<Uuid>,
     seen: Mutex<HashSet<(i64, String, StepKind)>>,
     started: Instant,
 }
@@ -22,8 +24,17 @@ impl Progress {
         Self {
             store,
             wanted,
+            only: None,
             seen: Mutex::new(HashSet::new()),
             started: Instant::now(),
+        }
+    }
+
+    /// Shows only the Query with this uid.
+    pub(crate) fn only(self, uid: Uuid) -> Self {
+        Self {
+            only: Some(uid),
+            ..self
         }
     }
 
@@ -47,6 +58,7 @@ impl Progress {
         };
         let names: HashMap<i64, String> = executions
             .into_iter()
+            .filter(|execution| self.only.is_none_or(|uid| uid == execution.uid))
             .map(|execution| {
                 (
                     execution.execution,

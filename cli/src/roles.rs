@@ -77,20 +77,29 @@ impl Apiserver {
 
 /// A Kubernetes API to work on.
 #[derive(Debug, Args)]
-struct Cluster {
+pub(crate) struct Cluster {
     /// Kubeconfig of the API server; without it the pod's service account is used
     #[arg(long, env = "ARK_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
 
 impl Cluster {
-    async fn client(&self) -> anyhow::Result<kube::Client> {
+    pub(crate) async fn client(&self) -> anyhow::Result<kube::Client> {
         match &self.kubeconfig {
             Some(file) => system::client(file).await,
             None => kube::Client::try_default()
                 .await
                 .context("there is no --kubeconfig, and this is not a pod with a service account"),
         }
+    }
+
+    /// For people: without another word the kubeconfig of `ark up`.
+    pub(crate) async fn look(&self) -> anyhow::Result<kube::Client> {
+        let local = ark_postgres::default_data_dir().join("kubeconfig");
+        if self.kubeconfig.is_none() && std::env::var_os("KUBECONFIG").is_none() && local.exists() {
+            return system::client(&local).await;
+        }
+        self.client().await
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use ark_apiserver::PortChoice;
 use ark_store::Store;
 use clap::{Args, ValueEnum};
-use kube::Client;
+use kube::{Client, ResourceExt};
 use prometheus_client::registry::Registry;
 
 use crate::database::LocalPostgres;
@@ -129,7 +129,7 @@ impl Run {
         {
             let object = manifest.apply(client).await?;
             if manifest.kind == "Query" {
-                follower.expect(&object);
+                follower.expect(&object.uid().unwrap_or_default());
             }
         }
         let progress = Progress::new(store.clone(), self.watch);

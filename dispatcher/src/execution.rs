@@ -39,7 +39,10 @@ pub(crate) fn bare(uid: Uuid, query: &Value) -> NewExecution {
         created_at: created_at(query),
         timeout: bounds.timeout,
         ttl: seen.ttl.unwrap_or(bounds.ttl),
-        trace: Some(traceparent()),
+        resource_version: query["metadata"]["resourceVersion"]
+            .as_str()
+            .map(str::to_owned),
+        trace: Some(ark_api::trace::traceparent(uid)),
         canceled: seen.cancel,
         outcome: None,
     }
@@ -75,13 +78,6 @@ fn created_at(query: &Value) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).map_or_else(|_| Utc::now(), |time| time.with_timezone(&Utc))
 }
 
-/// A fresh W3C trace context, sampled, as version 00 writes it.
-fn traceparent() -> String {
-    let trace = Uuid::new_v4().simple().to_string();
-    let span = Uuid::new_v4().simple().to_string();
-    format!("00-{trace}-{}-01", &span[..16])
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -106,16 +102,5 @@ mod tests {
         assert!(row.canceled && row.plan.is_none());
         let input: Input = serde_json::from_str(&row.input).unwrap();
         assert_eq!(input.text, "");
-    }
-
-    #[test]
-    fn trace_contexts_are_fresh_and_well_formed() {
-        let (one, other) = (traceparent(), traceparent());
-        assert_ne!(one, other);
-        let parts: Vec<&str> = one.split('-').collect();
-        assert_eq!(
-            parts.iter().map(|p| p.len()).collect::<Vec<_>>(),
-            [2, 32, 16, 2]
-        );
     }
 }

@@ -145,6 +145,12 @@ async fn bad_input_is_named_with_its_remedy() {
 #[tokio::test]
 async fn every_command_explains_itself() {
     for command in [
+        "validate",
+        "query",
+        "status",
+        "top",
+        "completion",
+        "man",
         "up",
         "run",
         "apiserver",
@@ -198,4 +204,19 @@ async fn a_role_refuses_a_database_without_migrations() {
         refused.err
     );
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn validate_checks_files_without_a_server() {
+    let valid = output(&["validate", QUICKSTART]).await;
+    assert!(valid.ok, "{}", valid.err);
+    assert_eq!(valid.out, "7 objects are valid, 3 queries can be planned\n");
+    let page = output(&["man", "worker"]).await;
+    assert!(
+        page.ok && page.out.contains("\\-\\-database\\-url"),
+        "{}",
+        page.out
+    );
+    let script = output(&["completion", "bash"]).await;
+    assert!(script.ok && script.out.contains("--database-url"));
 }

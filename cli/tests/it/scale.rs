@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::system::System;
+use crate::system::{System, ark};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_come_and_go_under_load() {
@@ -47,4 +47,56 @@ async fn what_has_not_started_is_given_back_at_once() {
     );
     system.ended(&uids, 150).await;
     system.assert_answered(&inputs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_what_waits_and_why() {
+    let mut system = System::start(Duration::ZERO, 0).await;
+    system.ask("lonely", "hello").await;
+    let status = async |system: &System| {
+        let output = ark()
+            .args(["status", "--output", "json", "--database-url", &system.url])
+            .output()
+            .await
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let mut before = status(&system).await;
+    while before["waiting"].as_array().unwrap().is_empty() {
+        before = status(&system).await;
+    }
+    assert_eq!(before["waiting"][0]["name"], "lonely");
+    assert_eq!(
+        before["waiting"][0]["reason"],
+        "no worker with slots is alive"
+    );
+    system.start_worker().await;
+    let answer = ark()
+        .args(["query", "lonely", "--watch", "--database-url", &system.url])
+        .arg("--kubeconfig")
+        .arg(&system.kubeconfig)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        answer.status.success(),
+        "{}",
+        String::from_utf8_lossy(&answer.stderr)
+    );
+    assert!(
+        String::from_utf8(answer.stdout)
+            .unwrap()
+            .contains("to: hello")
+    );
+    assert!(
+        status(&system).await["waiting"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }

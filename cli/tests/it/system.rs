@@ -106,7 +106,7 @@ pub struct System {
     _dispatcher: Process,
     pub seen: Seen,
     pub folder: tempfile::TempDir,
-    kubeconfig: PathBuf,
+    pub kubeconfig: PathBuf,
     started: usize,
     _apiserver: Option<Process>,
     pub postgres: Option<Server>,

@@ -131,6 +131,7 @@ impl Bench {
             created_at: chrono::Utc::now(),
             timeout,
             ttl: Duration::from_secs(3600),
+            resource_version: None,
             trace: None,
             canceled: false,
             outcome: None,

@@ -5,6 +5,7 @@ mod claim;
 mod depth;
 mod enqueue;
 mod finish;
+mod heads;
 mod intent;
 mod report;
 mod requeue;

@@ -8,7 +8,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::beat::Intent;
-use super::enqueue::{Lane, hold_heads};
+use super::heads::{Lane, hold_heads};
 use super::step::Fenced;
 use crate::{Result, Store};
 

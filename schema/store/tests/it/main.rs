@@ -35,6 +35,7 @@ pub fn new(namespace: &str, name: &str) -> NewExecution {
         created_at: chrono::Utc::now(),
         timeout: Duration::from_secs(300),
         ttl: Duration::from_secs(3600),
+        resource_version: None,
         trace: None,
         canceled: false,
         outcome: None,
