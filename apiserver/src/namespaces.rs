@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use crate::admit;
 use crate::catalog::{self, Resource};
-use crate::delete;
+use crate::front::route::Target;
 use crate::object;
-use crate::route::Target;
 use crate::server::Server;
 use crate::status::{FieldError, Result, Status};
+use crate::verbs::delete;
 
 const ALWAYS: [&str; 3] = ["default", "kube-system", "ark-system"];
 /// How long a look-up that found a namespace is believed; a deletion waits longer before its last look.

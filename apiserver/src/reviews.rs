@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::catalog::Resource;
+use crate::front::reply::Reply;
 use crate::object::Object;
-use crate::reply::Reply;
 
 const REASON: &str = "this server enforces no RBAC: its token may do everything";
 

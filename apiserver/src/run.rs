@@ -11,17 +11,17 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::certificate::{LEAF_RENEWAL, ServingCertificate};
-use crate::commit::Committer;
 use crate::credentials::Credentials;
+use crate::credentials::certificate::{LEAF_RENEWAL, ServingCertificate};
 use crate::error::Error;
-use crate::follower::Follower;
+use crate::front::serve;
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
 use crate::openapi::OpenApi;
-use crate::seal::Sealer;
-use crate::serve;
 use crate::server::{Seen, Server};
+use crate::storage::commit::Committer;
+use crate::storage::follower::Follower;
+use crate::storage::seal::Sealer;
 
 /// Requests served at once, as many as the Kubernetes server allows; watches are not counted.
 const READS: usize = 400;

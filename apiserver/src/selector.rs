@@ -6,9 +6,9 @@ pub(crate) use ark_api::labels::Selector as LabelSelector;
 use serde_json::Value;
 
 use crate::catalog::{Resource, Rules};
-use crate::events;
 use crate::object::{self, Object};
 use crate::status::{Result, Status};
+use crate::storage::events;
 
 /// A parsed `fieldSelector`: all terms must hold.
 #[derive(Debug, Default, Clone)]
@@ -102,9 +102,7 @@ impl Term {
             .filter_map(|(sign, equal)| text.find(sign).map(|at| (at, *sign, *equal)))
             .min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len())));
         let Some((at, sign, equal)) = found else {
-            let message = format!(
-                "invalid selector: {text:?}; can't understand it as field=value or field!=value"
-            );
+            let message = format!("invalid selector: '{text}'; can't understand '{text}'");
             return Err(Status::bad_request(message));
         };
         Ok(Self {

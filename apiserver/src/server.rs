@@ -11,16 +11,16 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::catalog::Resource;
-use crate::commit::Committer;
-use crate::follower::Follower;
+use crate::front::route::Target;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::object::{self, Object};
 use crate::openapi::OpenApi;
-use crate::render::Form;
-use crate::route::Target;
-use crate::seal::Sealer;
 use crate::status::{Result, Status};
+use crate::storage::commit::Committer;
+use crate::storage::follower::Follower;
+use crate::storage::form::Form;
+use crate::storage::seal::Sealer;
 
 /// Everything behind the handlers.
 pub(crate) struct Server {

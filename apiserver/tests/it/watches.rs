@@ -210,7 +210,7 @@ async fn follow(api: &Api, query: &str, since: i64, reconnect_after: usize, last
 async fn churn(api: &Api, writer: usize) {
     for round in 0..12 {
         let name = format!("w{writer}-{}", round % 3);
-        let tier = if (writer + round) % 2 == 0 { "a" } else { "b" };
+        let tier = if (writer + round).is_multiple_of(2) { "a" } else { "b" };
         api.create(CONFIG_MAPS, config_map(&name, json!({"tier": tier})))
             .await;
         let path = format!("{CONFIG_MAPS}/{name}");

@@ -1,15 +1,19 @@
 //! OpenAPI v3: kubectl reads it before it creates or applies anything, and for `explain`.
 
+mod parameters;
+mod schemas;
+
 use std::collections::BTreeMap;
 
 use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, IF_NONE_MATCH, LOCATION, VARY};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
 
+use self::parameters::parameters;
+use self::schemas::{STATUS, reference, schema_name, schemas};
 use crate::catalog::{self, GroupVersion, Resource};
-use crate::openapi_schemas::{STATUS, reference, schema_name, schemas};
-use crate::options::Query;
-use crate::reply::Reply;
+use crate::front::options::Query;
+use crate::front::reply::Reply;
 
 /// The documents of all group-versions; made once, at start.
 pub(crate) struct OpenApi {
@@ -210,94 +214,6 @@ fn pascal(version: &str) -> String {
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
     })
-}
-
-fn parameters(action: &str) -> Value {
-    let list = [
-        (
-            "allowWatchBookmarks",
-            "boolean",
-            "Whether a watch may send bookmarks.",
-        ),
-        (
-            "continue",
-            "string",
-            "Where the next page of a list begins, as the page before it said.",
-        ),
-        (
-            "fieldSelector",
-            "string",
-            "Selects objects by their name or namespace.",
-        ),
-        (
-            "labelSelector",
-            "string",
-            "Selects objects by their labels.",
-        ),
-        ("limit", "integer", "How many objects a page has at most."),
-        (
-            "resourceVersion",
-            "string",
-            "The version that a list must have reached or a watch begins after.",
-        ),
-        (
-            "resourceVersionMatch",
-            "string",
-            "How resourceVersion is applied to a list: Exact or NotOlderThan.",
-        ),
-        (
-            "timeoutSeconds",
-            "integer",
-            "How long a watch lasts at most.",
-        ),
-        (
-            "watch",
-            "boolean",
-            "Whether changes are sent instead of a list.",
-        ),
-    ];
-    let write = [
-        (
-            "dryRun",
-            "string",
-            "All: everything is checked and nothing is stored.",
-        ),
-        ("fieldManager", "string", "A name for who makes the change."),
-        (
-            "fieldValidation",
-            "string",
-            "What happens to unknown and duplicate fields: Ignore, Warn or Strict.",
-        ),
-    ];
-    let delete = [
-        (
-            "dryRun",
-            "string",
-            "All: everything is checked and nothing is deleted.",
-        ),
-        (
-            "propagationPolicy",
-            "string",
-            "What happens to dependents: Orphan, Background or Foreground.",
-        ),
-    ];
-    let get = [(
-        "resourceVersion",
-        "string",
-        "The version that the object must have reached.",
-    )];
-    let chosen: &[(&str, &str, &str)] = match action {
-        "list" => &list,
-        "get" => &get,
-        "delete" => &delete,
-        _ => &write,
-    };
-    chosen
-        .iter()
-        .map(|(name, type_, description)| {
-            json!({"name": name, "in": "query", "description": description, "schema": {"type": type_}})
-        })
-        .collect()
 }
 
 #[cfg(test)]

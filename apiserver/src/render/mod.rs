@@ -1,68 +1,18 @@
 //! From stored text to the representation that a client asked for.
 
+mod jsonpath;
+pub(crate) mod table;
+
 use std::borrow::Cow;
 
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Resource, Rules};
-use crate::events;
-use crate::negotiate::View;
-use crate::object::{self, Halves, Object};
-use crate::seal::Sealer;
+use self::table::Include;
+use crate::catalog::Resource;
+use crate::front::negotiate::View;
+use crate::object::{self, Object};
 use crate::status::{Result, Status};
-use crate::table::{self, Include};
-
-/// Turns the store's form of an object into the one that is served, and back.
-#[derive(Clone, Copy)]
-pub(crate) struct Form<'a> {
-    pub(crate) resource: &'static Resource,
-    pub(crate) sealer: &'a Sealer,
-}
-
-impl Form<'_> {
-    /// The served text of a stored one.
-    pub(crate) fn text<'t>(
-        &self,
-        namespace: &str,
-        name: &str,
-        stored: &'t str,
-    ) -> Result<Cow<'t, str>> {
-        match self.resource.rules {
-            Rules::Secret | Rules::Event if self.is_converted() => {
-                let object = self.object(namespace, name, stored)?;
-                Ok(Cow::Owned(object::encode(&object)))
-            }
-            _ => Ok(Cow::Borrowed(stored)),
-        }
-    }
-
-    /// The served object of a stored text.
-    pub(crate) fn object(&self, namespace: &str, name: &str, stored: &str) -> Result<Object> {
-        match self.resource.rules {
-            Rules::Secret => self.sealer.open(namespace, name, stored),
-            Rules::Event if self.is_converted() => object::parse(stored).map(events::from_core),
-            _ => object::parse(stored),
-        }
-    }
-
-    fn is_converted(&self) -> bool {
-        match self.resource.rules {
-            Rules::Secret => true,
-            Rules::Event => !self.resource.group.is_empty(),
-            _ => false,
-        }
-    }
-
-    /// The text to store for an object.
-    pub(crate) fn halves(&self, object: &Object) -> Result<Halves> {
-        match self.resource.rules {
-            Rules::Secret => self.sealer.seal(object),
-            Rules::Event => Ok(Halves::of(&events::to_core(object.clone()))),
-            _ => Ok(Halves::of(object)),
-        }
-    }
-}
 
 /// A representation of one resource's objects.
 #[derive(Clone, Copy)]
@@ -90,7 +40,11 @@ impl Renderer {
     }
 
     /// A list, from the served texts of its items. `metadata` is the list's.
-    pub(crate) fn list(&self, items: &[Cow<'_, str>], metadata: Value) -> Result<String> {
+    pub(crate) fn list(&self, items: &[Cow<'_, str>], mut metadata: Value) -> Result<String> {
+        // The reference server has an empty `continue` only in lists of whole objects.
+        if let (true, Value::Object(fields)) = (self.view != View::Object, &mut metadata) {
+            fields.retain(|_, value| value != "");
+        }
         let (api_version, kind) = match self.view {
             View::Table(version) => {
                 let rows = items

@@ -1,19 +1,19 @@
 //! What happens to an object between decoding and storing: defaults, metadata, validation.
 
+mod core_kinds;
+pub(crate) mod decode;
+mod lookup;
+
 use ark_api::admission::{self, Found};
 use ark_api::structural;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{SecondsFormat, Utc};
 use rand::Rng;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::catalog::{Resource, Rules};
-use crate::core_kinds;
-use crate::lookup;
+use crate::catalog::{self, Resource, Rules};
+use crate::front::route::Target;
 use crate::object::{self, Object};
-use crate::route::Target;
 use crate::server::Server;
 use crate::status::{FieldError, Result, Status};
 
@@ -120,17 +120,21 @@ fn name_generated(metadata: &mut Object) {
     metadata.insert("name".into(), name.into());
 }
 
-/// Fields of metadata that only the server sets keep their values; a given uid or time is compared later.
+/// Fields of metadata that only the server sets keep their values; a given uid or time of deletion is compared later.
 fn keep_system_metadata(old: &Object, new: &mut Object) {
     let before = object::metadata(old);
     let metadata = object::metadata_mut(new);
     metadata.remove("managedFields");
     metadata.remove("selfLink");
-    for field in ["generation", "deletionGracePeriodSeconds"] {
+    for field in [
+        "generation",
+        "deletionGracePeriodSeconds",
+        "creationTimestamp",
+    ] {
         metadata.remove(field);
         metadata.extend(before.get(field).map(|v| (field.to_owned(), v.clone())));
     }
-    for field in ["uid", "creationTimestamp", "deletionTimestamp"] {
+    for field in ["uid", "deletionTimestamp"] {
         if let (false, Some(value)) = (metadata.contains_key(field), before.get(field)) {
             metadata.insert(field.into(), value.clone());
         }
@@ -177,61 +181,11 @@ async fn complete(
                 *object = completed;
             }
         }
-        Rules::Secret => complete_secret(object)?,
-        Rules::Namespace => complete_namespace(object),
+        Rules::Secret => core_kinds::complete_secret(object)?,
+        Rules::Namespace => core_kinds::complete_namespace(object),
         _ => {}
     }
     Ok(found)
-}
-
-/// Folds `stringData` into `data` and checks that `data` is base64.
-fn complete_secret(secret: &mut Object) -> Result<()> {
-    secret.entry("type").or_insert_with(|| "Opaque".into());
-    let plain = secret.remove("stringData");
-    let broken = |why: String| Status::bad_request(format!("Secret cannot be handled: {why}"));
-    let mut data = match secret.remove("data") {
-        None | Some(Value::Null) => Object::new(),
-        Some(Value::Object(data)) => data,
-        Some(_) => return Err(broken("data must be an object".into())),
-    };
-    for (key, value) in &data {
-        if value
-            .as_str()
-            .is_none_or(|text| STANDARD.decode(text).is_err())
-        {
-            return Err(broken(format!("data[{key:?}] must be a base64 string")));
-        }
-    }
-    for (key, value) in plain
-        .as_ref()
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let Some(text) = value.as_str() else {
-            return Err(broken(format!("stringData[{key:?}] must be a string")));
-        };
-        data.insert(key.clone(), STANDARD.encode(text).into());
-    }
-    if !data.is_empty() {
-        secret.insert("data".into(), data.into());
-    }
-    Ok(())
-}
-
-fn complete_namespace(namespace: &mut Object) {
-    let name = object::meta(namespace, "name").to_owned();
-    namespace
-        .entry("spec")
-        .or_insert_with(|| json!({"finalizers": ["kubernetes"]}));
-    namespace
-        .entry("status")
-        .or_insert_with(|| json!({"phase": "Active"}));
-    let metadata = object::metadata_mut(namespace);
-    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
-    if let Some(labels) = labels.as_object_mut() {
-        labels.insert("kubernetes.io/metadata.name".into(), name.into());
-    }
 }
 
 /// Schema, metadata and Ark's rules; every broken one becomes a cause.
@@ -279,7 +233,7 @@ fn check(
 
 fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -> Vec<FieldError> {
     let mut errors = ark_api::object_meta::validate(metadata, resource.namespaced);
-    if resource.group == core_kinds::RBAC {
+    if resource.group == catalog::core_kinds::RBAC {
         // Names such as `system:reader` are usual there.
         errors.retain(|e| e.field != "metadata.name");
     }
@@ -292,6 +246,8 @@ fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn object(value: Value) -> Object {
@@ -316,17 +272,5 @@ mod tests {
         let mut metadata = object(json!({"generateName": "x".repeat(80)}));
         name_generated(&mut metadata);
         assert_eq!(metadata["name"].as_str().unwrap().len(), 63);
-    }
-
-    #[test]
-    fn plain_text_of_a_secret_becomes_data() {
-        let mut secret = object(json!({"data": {"a": "YQ=="}, "stringData": {"b": "b", "a": "x"}}));
-        complete_secret(&mut secret).unwrap();
-        assert_eq!(
-            Value::Object(secret),
-            json!({"type": "Opaque", "data": {"a": "eA==", "b": "Yg=="}})
-        );
-        let mut broken = object(json!({"data": {"a": "not base64!"}}));
-        assert_eq!(complete_secret(&mut broken).unwrap_err().code, 400);
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::options::Query;
-use crate::reply::Reply;
+use crate::front::options::Query;
+use crate::front::reply::Reply;
 use crate::server::Server;
 
 const DATABASE_PATIENCE: Duration = Duration::from_secs(2);

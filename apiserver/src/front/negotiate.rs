@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 
-use crate::options::Query;
+use crate::front::options::Query;
 use crate::status::{Result, Status};
 
 /// The representation of objects in an answer.

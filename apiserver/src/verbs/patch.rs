@@ -5,7 +5,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use crate::catalog::Resource;
-use crate::negotiate;
+use crate::front::negotiate;
 use crate::status::{Result, Status};
 
 const JSON: &str = "application/json-patch+json";
@@ -42,15 +42,16 @@ impl Patch {
     }
 
     fn json(body: &[u8]) -> Result<Self> {
-        let patch: json_patch::Patch =
-            serde_json::from_slice(&replace_lone_surrogates(body)).map_err(undecodable)?;
-        let operations = patch.0.len();
-        if operations > MAX_OPERATIONS {
+        let body = replace_lone_surrogates(body);
+        let operations: Vec<Value> = serde_json::from_slice(&body).map_err(undecodable)?;
+        let count = operations.len();
+        if count > MAX_OPERATIONS {
             let message = format!(
-                "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {operations}"
+                "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {count}"
             );
             return Err(Status::new(413, "RequestEntityTooLarge", message));
         }
+        let patch = serde_json::from_value(operations.into()).map_err(|e| inapplicable(&e))?;
         Ok(Self {
             kind: Kind::Json(patch),
             duplicates: Vec::new(),
@@ -74,13 +75,9 @@ impl Patch {
     pub(crate) fn apply(&self, mut object: Value) -> Result<Value> {
         match &self.kind {
             Kind::Merge(patch) => json_patch::merge(&mut object, patch),
-            Kind::Json(patch) => json_patch::patch(&mut object, patch).map_err(|error| {
-                let message = "the server rejected our request due to an error in our request";
-                let mut status = Status::new(422, "Invalid", message);
-                status.details = Some(serde_json::json!({}));
-                tracing::debug!(%error, "a JSON patch does not apply");
-                status
-            })?,
+            Kind::Json(patch) => {
+                json_patch::patch(&mut object, patch).map_err(|e| inapplicable(&e))?;
+            }
         }
         Ok(object)
     }
@@ -95,6 +92,15 @@ fn is_plain(value: &Value) -> bool {
             .all(|(key, v)| !key.starts_with('$') && is_plain(v)),
         _ => true,
     }
+}
+
+/// Operations that are unknown or do not fit the object, or a test that fails.
+fn inapplicable(error: &dyn std::fmt::Display) -> Box<Status> {
+    tracing::debug!(%error, "a JSON patch does not apply");
+    let message = "the server rejected our request due to an error in our request";
+    let mut status = Status::new(422, "Invalid", message);
+    status.details = Some(serde_json::json!({}));
+    status
 }
 
 fn unsupported() -> Box<Status> {

@@ -4,15 +4,15 @@ use ark_store::{Change, Written};
 use serde_json::Value;
 
 use crate::admit::now;
-use crate::create::with_version;
+use crate::front::options::{DeleteOptions, Preconditions};
+use crate::front::reply::Reply;
+use crate::front::request::Request;
+use crate::front::route::Target;
 use crate::namespaces;
 use crate::object::{self, Object};
-use crate::options::{DeleteOptions, Preconditions};
-use crate::reply::Reply;
-use crate::request::Request;
-use crate::route::Target;
 use crate::server::{Current, Server};
 use crate::status::{Result, Status, deleted};
+use crate::verbs::create::with_version;
 
 const ATTEMPTS: usize = 30;
 const NO_GARBAGE_COLLECTOR: &str =

@@ -7,15 +7,17 @@ use ark_store::{ListQuery, Page, Stored};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::front::options::{ListOptions, resource_version};
+use crate::front::page_token::Continue;
+use crate::front::reply::Reply;
+use crate::front::request::Request;
+use crate::front::route::Target;
 use crate::object::Labels;
-use crate::options::{Continue, ListOptions, resource_version};
-use crate::render::{Form, list_metadata};
-use crate::reply::Reply;
-use crate::request::Request;
-use crate::route::Target;
+use crate::render::list_metadata;
 use crate::selector::Selection;
 use crate::server::Server;
 use crate::status::{Result, Status};
+use crate::storage::form::Form;
 
 /// How long a read waits for a version that this server has not seen yet.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -5,31 +5,54 @@ use ark_api::{object_meta, structural};
 use serde_json::Value;
 
 use crate::catalog::Resource;
+use crate::front::options::FieldValidation;
+use crate::front::route::Target;
 use crate::object::{self, Object};
-use crate::options::FieldValidation;
-use crate::route::Target;
 use crate::status::{FieldError, Result, Status};
 
-/// Reads the body of a create or update.
+/// Reads the body of a create or update, and the keys that it has twice.
 pub(crate) fn body(resource: &Resource, bytes: &[u8]) -> Result<(Value, Vec<String>)> {
-    let (value, duplicates) = from_slice_strict(bytes).map_err(|error| {
-        let (why, text) = match bytes.iter().all(u8::is_ascii_whitespace) {
-            true => ("unexpected end of JSON input".to_owned(), "<empty>".into()),
-            false => (error.to_string(), excerpt(bytes)),
-        };
+    let unrecognized = |why: String| {
+        let (kind, text) = (&resource.kind, summary(bytes));
         Status::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({text})",
-            resource.kind
+            "the object provided is unrecognized (must be of type {kind}): {why} ({text})"
+        ))
+    };
+    let (value, duplicates) = from_slice_strict(bytes).map_err(|error| {
+        let why = if error.is_eof() {
+            "unexpected end of JSON input".to_owned()
+        } else {
+            error.to_string()
+        };
+        unrecognized(format!(
+            "couldn't get version/kind; json parse error: {why}"
         ))
     })?;
+    if !value.is_object() && !value.is_null() {
+        let why = "couldn't get version/kind; json parse error: it is not an object";
+        return Err(unrecognized(why.to_owned()));
+    }
+    if value["kind"].as_str().unwrap_or_default().is_empty() {
+        let text = String::from_utf8_lossy(bytes);
+        return Err(unrecognized(format!(
+            "Object 'Kind' is missing in '{text}'"
+        )));
+    }
     Ok((value, duplicates))
 }
 
-fn excerpt(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{} ...", &text[..end]),
-        None => text.into_owned(),
+/// The beginning of a body, for error messages.
+fn summary(bytes: &[u8]) -> String {
+    const SHOWN: usize = 30;
+    let part = &bytes[..bytes.len().min(SHOWN)];
+    let more = if bytes.len() > SHOWN { " ..." } else { "" };
+    match bytes.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(part)),
+        Some(_) => {
+            let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
+            hex + more
+        }
     }
 }
 
@@ -37,11 +60,7 @@ fn excerpt(bytes: &[u8]) -> String {
 pub(crate) fn check_identity(target: &Target, value: Value) -> Result<Object> {
     let resource = target.resource;
     let Value::Object(mut object) = value else {
-        let message = format!(
-            "the object provided is unrecognized (must be of type {}): it is not a JSON object",
-            resource.kind
-        );
-        return Err(Status::bad_request(message));
+        return Err(Status::bad_request("the object is not a JSON object"));
     };
     let text = |field: &str| {
         object
@@ -49,11 +68,7 @@ pub(crate) fn check_identity(target: &Target, value: Value) -> Result<Object> {
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    let (version, kind) = (text("apiVersion").to_owned(), text("kind").to_owned());
-    if kind.is_empty() {
-        let message = format!("Object 'Kind' is missing in a {}", resource.kind);
-        return Err(Status::bad_request(message));
-    }
+    let (version, kind) = (text("apiVersion"), text("kind").to_owned());
     let expected = resource.api_version();
     if version != expected {
         return Err(Status::bad_request(format!(
@@ -66,7 +81,7 @@ pub(crate) fn check_identity(target: &Target, value: Value) -> Result<Object> {
         let name = object::meta(&object, "name");
         return Err(Status::invalid(&resource.group, &kind, name, &[cause]));
     }
-    check_metadata_types(resource, &mut object)?;
+    check_metadata(resource, &mut object)?;
     check_place(target, &mut object)?;
     Ok(object)
 }
@@ -80,9 +95,13 @@ fn check_place(target: &Target, object: &mut Object) -> Result<()> {
         )));
     }
     if !target.name.is_empty() && name.is_empty() {
-        return Err(Status::bad_request("name must be provided"));
+        return Err(Status::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            target.name
+        )));
     }
     if !target.resource.namespaced {
+        object::metadata_mut(object).remove("namespace");
         return Ok(());
     }
     let namespace = object::meta(object, "namespace");
@@ -97,56 +116,70 @@ fn check_place(target: &Target, object: &mut Object) -> Result<()> {
 }
 
 /// Refuses metadata of the wrong types and drops what is null or empty, as a round trip through ObjectMeta does.
-fn check_metadata_types(resource: &Resource, object: &mut Object) -> Result<()> {
-    if object
-        .get("metadata")
-        .is_some_and(|m| !m.is_object() && !m.is_null())
-    {
-        return Err(unreadable(resource, "metadata", "ObjectMeta"));
+fn check_metadata(resource: &Resource, object: &mut Object) -> Result<()> {
+    let refuse = |value: &Value, field: &str, type_: &str| {
+        Err(Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: \
+             json: cannot unmarshal {found} into Go struct field {field} of type {type_}",
+            kind = resource.kind,
+            version = resource.version,
+            found = json_type(value),
+        )))
+    };
+    match object.get("metadata") {
+        None | Some(Value::Null | Value::Object(_)) => {}
+        Some(other) => return refuse(other, "metadata", "v1.ObjectMeta"),
     }
     let metadata = object::metadata_mut(object);
+    metadata.retain(|_, value| !value.is_null());
+    for (field, value) in metadata.iter() {
+        if let Some((value, type_)) = misfit(field, value) {
+            return refuse(value, &format!("ObjectMeta.{field}"), type_);
+        }
+    }
     metadata.retain(|_, value| match value {
-        Value::Null => false,
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(entries) => !entries.is_empty(),
         _ => true,
     });
-    for (field, value) in metadata.iter() {
-        let strings =
-            |mut values: Box<dyn Iterator<Item = &Value> + '_>| values.all(Value::is_string);
-        let (fits, type_) = match (field.as_str(), value) {
-            ("labels" | "annotations", Value::Object(entries)) => {
-                (strings(Box::new(entries.values())), "string")
-            }
-            ("labels" | "annotations", _) => (false, "map[string]string"),
-            ("finalizers", Value::Array(items)) => (strings(Box::new(items.iter())), "string"),
-            ("finalizers", _) => (false, "[]string"),
-            ("ownerReferences" | "managedFields", Value::Array(items)) => {
-                (items.iter().all(Value::is_object), "object")
-            }
-            ("ownerReferences" | "managedFields", _) => (false, "array"),
-            ("generation" | "deletionGracePeriodSeconds", value) => (value.is_i64(), "int64"),
-            (
-                "name" | "generateName" | "namespace" | "uid" | "resourceVersion" | "selfLink"
-                | "creationTimestamp" | "deletionTimestamp",
-                value,
-            ) => (value.is_string(), "string"),
-            _ => (true, ""),
-        };
-        if !fits {
-            return Err(unreadable(resource, &format!("metadata.{field}"), type_));
-        }
-    }
     Ok(())
 }
 
-fn unreadable(resource: &Resource, field: &str, type_: &str) -> Box<Status> {
-    Status::bad_request(format!(
-        "{kind} in version {version:?} cannot be handled as a {kind}: json: cannot unmarshal {field} into type {type_}",
-        kind = resource.kind,
-        version = resource.version,
-    ))
+/// The part of a field of metadata that has the wrong type, and the right type.
+fn misfit<'a>(field: &str, value: &'a Value) -> Option<(&'a Value, &'static str)> {
+    match (field, value) {
+        ("labels" | "annotations", Value::Object(entries)) => entries
+            .values()
+            .find(|v| !v.is_string())
+            .map(|v| (v, "string")),
+        ("labels" | "annotations", _) => Some((value, "map[string]string")),
+        ("finalizers", Value::Array(items)) => {
+            items.iter().find(|v| !v.is_string()).map(|v| (v, "string"))
+        }
+        ("finalizers", _) => Some((value, "[]string")),
+        ("ownerReferences", Value::Array(items)) => items
+            .iter()
+            .find(|v| !v.is_object())
+            .map(|v| (v, "v1.OwnerReference")),
+        ("ownerReferences", _) => Some((value, "[]v1.OwnerReference")),
+        ("managedFields", _) => (!value.is_array()).then_some((value, "[]v1.ManagedFieldsEntry")),
+        ("generation" | "deletionGracePeriodSeconds", _) => {
+            (!value.is_i64()).then_some((value, "int64"))
+        }
+        _ => (!value.is_string()).then_some((value, "string")),
+    }
+}
+
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 /// Removes the fields that the resource does not know; with the keys that occurred twice they are what strictness is about.
@@ -184,17 +217,17 @@ pub(crate) fn judge(
     }
 }
 
-/// The same for a patch, which names the patch as the culprit.
+/// The same for a patch, whose result is shown in the error.
 pub(crate) fn judge_patch(
     validation: FieldValidation,
     findings: Vec<String>,
-    patch: &[u8],
+    patched: &Value,
 ) -> Result<Vec<String>> {
     match validation {
         FieldValidation::Strict if !findings.is_empty() => {
             let detail = format!("strict decoding error: {}", findings.join(", "));
-            let patch = String::from_utf8_lossy(patch).into_owned().into();
-            let cause = FieldError::invalid("patch", &patch, &detail);
+            let shown = object::encode(patched).into();
+            let cause = FieldError::invalid("patch", &shown, &detail);
             Err(Status::invalid("", "", "", &[cause]))
         }
         FieldValidation::Ignore => Ok(Vec::new()),

@@ -2,21 +2,23 @@
 
 use ark_api::admission::{self, Found, Reference};
 use ark_store::Key;
+use futures::future::try_join_all;
 use serde_json::Value;
 
 use crate::catalog::{self, Resource};
-use crate::render::Form;
 use crate::server::Server;
-use crate::status::Result;
+use crate::status::{Result, Status};
+use crate::storage::form::Form;
 
 /// Everything that the object's admission wants to know of other objects.
 pub(crate) async fn references(server: &Server, kind: &str, object: &Value) -> Result<Found> {
-    let mut found = Found::new();
-    for reference in admission::references(kind, object) {
-        let looked_up = look_up(server, &reference).await?;
-        found.insert(reference, looked_up);
-    }
-    Ok(found)
+    let looked_up = admission::references(kind, object)
+        .into_iter()
+        .map(async |reference| {
+            let object = look_up(server, &reference).await?;
+            Ok::<_, Box<Status>>((reference, object))
+        });
+    Ok(try_join_all(looked_up).await?.into_iter().collect())
 }
 
 async fn look_up(server: &Server, reference: &Reference) -> Result<Option<Value>> {

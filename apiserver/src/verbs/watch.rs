@@ -11,15 +11,16 @@ use rand::Rng;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::follower::{Change, Interest, Subscription};
+use crate::front::options::ListOptions;
+use crate::front::reply::Reply;
+use crate::front::route::Target;
 use crate::object::{self, Halves, Labels};
-use crate::options::ListOptions;
-use crate::render::{Form, Renderer, error_line};
-use crate::reply::Reply;
-use crate::route::Target;
+use crate::render::{Renderer, error_line};
 use crate::selector::Selection;
 use crate::server::Server;
 use crate::status::{Result, Status};
+use crate::storage::follower::{Change, Interest, Subscription};
+use crate::storage::form::Form;
 
 const PAGE: i64 = 500;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::catalog::Resource;
-use crate::negotiate;
-use crate::options::Query;
+use crate::front::negotiate;
+use crate::front::options::Query;
 use crate::render::Renderer;
+use crate::render::table::Include;
 use crate::status::Result;
-use crate::table::Include;
 
 /// The parts of a request; the body is read whole.
 pub(crate) struct Request {

@@ -5,14 +5,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::admit;
+use crate::admit::decode;
 use crate::catalog::Rules;
-use crate::decode;
+use crate::front::options::WriteOptions;
+use crate::front::reply::Reply;
+use crate::front::request::Request;
+use crate::front::route::Target;
 use crate::object::{self, Object};
-use crate::options::WriteOptions;
-use crate::reply::Reply;
-use crate::request::Request;
 use crate::reviews;
-use crate::route::Target;
 use crate::server::Server;
 use crate::status::{Result, Status};
 

@@ -12,14 +12,16 @@ use hyper::body::Incoming;
 use uuid::Uuid;
 
 use crate::admit::Part;
+use crate::discovery;
+use crate::front::options::{ListOptions, Query};
+use crate::front::reply::{Body, REQUEST_TIMEOUT, Reply};
+use crate::front::request::Request;
+use crate::front::route::{Probe, Route, Target};
+use crate::front::{health, negotiate};
 use crate::metrics::{RequestLabels, VerbLabels};
-use crate::options::{ListOptions, Query};
-use crate::reply::{Body, REQUEST_TIMEOUT, Reply};
-use crate::request::Request;
-use crate::route::{Probe, Route, Target};
 use crate::server::Server;
 use crate::status::{Result, Status};
-use crate::{create, delete, discovery, health, negotiate, read, update, watch};
+use crate::verbs::{create, delete, read, update, watch};
 
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -147,6 +149,10 @@ async fn objects(server: &Arc<Server>, request: &Request, target: &Target) -> Re
     let collection = target.name.is_empty();
     let verb = request.verb(collection);
     let unsupported = || Err(Status::method_not_allowed(resource, verb));
+    let everywhere = resource.namespaced && target.namespace.is_empty();
+    if everywhere && request.method != Method::GET {
+        return Ok(Reply::no_such_page());
+    }
     if resource.is_review() {
         return match verb {
             "create" if collection => create::create(server, request, target).await,
@@ -156,8 +162,6 @@ async fn objects(server: &Arc<Server>, request: &Request, target: &Target) -> Re
     let part = match target.subresource.as_str() {
         "" => Part::Main,
         "status" if resource.has_status() => Part::Status,
-        // Kinds without the subresource keep their status on the main one.
-        "status" if !resource.is_review() => Part::Main,
         _ => return Err(Status::not_found(resource, &target.name)),
     };
     match verb {
@@ -170,10 +174,7 @@ async fn objects(server: &Arc<Server>, request: &Request, target: &Target) -> Re
         "get" => read::get(server, request, target).await,
         "update" if !collection => update::put(server, request, target, part).await,
         "patch" if !collection => update::patch(server, request, target, part).await,
-        // A namespaced kind is created in a namespace.
-        "create" if collection && resource.namespaced != target.namespace.is_empty() => {
-            create::create(server, request, target).await
-        }
+        "create" if collection => create::create(server, request, target).await,
         "delete" if target.subresource.is_empty() => delete::delete(server, request, target).await,
         _ => unsupported(),
     }
@@ -184,8 +185,9 @@ fn log(request: &Request, status: &Status, audit_id: &str) {
     let code = status.code;
     match &status.internal {
         Some(error) => tracing::warn!(%method, path, code, audit_id, %error, "request failed"),
+        // Messages may quote the object, and the object may be a Secret.
         None => {
-            tracing::debug!(%method, path, code, audit_id, message = status.message, "request refused")
+            tracing::debug!(%method, path, code, audit_id, reason = status.reason, "request refused");
         }
     }
 }

@@ -3,17 +3,17 @@
 use ark_store::{Change, Written};
 use serde_json::Value;
 
+use crate::admit::decode;
 use crate::admit::{self, Part};
-use crate::create::with_version;
-use crate::decode;
+use crate::front::options::{FieldValidation, WriteOptions};
+use crate::front::reply::Reply;
+use crate::front::request::Request;
+use crate::front::route::Target;
 use crate::object::{self, Halves, Object};
-use crate::options::{FieldValidation, WriteOptions};
-use crate::patch::Patch;
-use crate::reply::Reply;
-use crate::request::Request;
-use crate::route::Target;
 use crate::server::{Current, Server};
 use crate::status::{FieldError, Result, Status};
+use crate::verbs::create::with_version;
+use crate::verbs::patch::Patch;
 
 /// How often a patch without a version is tried on a newer state.
 const ATTEMPTS: usize = 30;
@@ -31,7 +31,7 @@ pub(crate) async fn put(
     let findings = decode::prune(target.resource, &mut value, duplicates);
     let object = decode::check_identity(target, value)?;
     let warnings = decode::judge(target.resource, options.field_validation, findings)?;
-    let unconditional = object::meta(&object, "resourceVersion").is_empty();
+    let unconditional = ["", "0"].contains(&object::meta(&object, "resourceVersion"));
     if unconditional && target.resource.ark().is_some() {
         let detail = "must be specified for an update";
         let cause = FieldError::invalid("metadata.resourceVersion", &0.into(), detail);
@@ -71,7 +71,6 @@ pub(crate) async fn patch(
     let next = Next::Patch {
         patch,
         validation: options.field_validation,
-        text: &request.body,
     };
     change(
         server,
@@ -86,29 +85,27 @@ pub(crate) async fn patch(
 }
 
 /// How the new state comes from the current one.
-enum Next<'a> {
+enum Next {
     Object(Object),
     Patch {
         patch: Patch,
         validation: FieldValidation,
-        text: &'a [u8],
     },
 }
 
-impl Next<'_> {
+impl Next {
     fn of(&self, target: &Target, current: &Object, warnings: &mut Vec<String>) -> Result<Object> {
         match self {
-            Self::Object(object) => Ok(object.clone()),
-            Self::Patch {
-                patch,
-                validation,
-                text,
-            } => {
-                let mut value = patch.apply(Value::Object(current.clone()))?;
+            Self::Object(object) => {
+                check_uid(target, current, object)?;
+                Ok(object.clone())
+            }
+            Self::Patch { patch, validation } => {
+                let patched = patch.apply(Value::Object(current.clone()))?;
+                let mut value = patched.clone();
                 let findings = decode::prune(target.resource, &mut value, patch.duplicates.clone());
-                let object = decode::check_identity(target, value)?;
-                *warnings = decode::judge_patch(*validation, findings, text)?;
-                Ok(object)
+                *warnings = decode::judge_patch(*validation, findings, &patched)?;
+                decode::check_identity(target, value)
             }
         }
     }
@@ -120,14 +117,14 @@ async fn change(
     target: &Target,
     part: Part,
     dry_run: bool,
-    next: Next<'_>,
+    next: Next,
     mut warnings: Vec<String>,
 ) -> Result<Reply> {
     let renderer = request.renderer(target.resource)?;
     for _ in 0..ATTEMPTS {
         let current = server.current(target).await?;
         let new = next.of(target, &current.object, &mut warnings)?;
-        check_preconditions(target, &current, &new)?;
+        check_version(target, &current, &new)?;
         let mut admitted_warnings = Vec::new();
         let new = admit::update(
             server,
@@ -153,18 +150,22 @@ async fn change(
     Err(Status::modified(target.resource, &target.name))
 }
 
-/// A version or uid that the new state names must be the current one's.
-fn check_preconditions(target: &Target, current: &Current, new: &Object) -> Result<()> {
-    let uid = object::meta(new, "uid");
-    let current_uid = object::meta(&current.object, "uid");
-    if !uid.is_empty() && uid != current_uid {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {current_uid}"
-        );
-        return Err(Status::stale(target.resource, &target.name, &why));
+/// A whole object that names a uid is meant for the object with that uid.
+fn check_uid(target: &Target, current: &Object, new: &Object) -> Result<()> {
+    let (uid, current) = (object::meta(new, "uid"), object::meta(current, "uid"));
+    if uid.is_empty() || uid == current {
+        return Ok(());
     }
+    let why =
+        format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {current}");
+    Err(Status::stale(target.resource, &target.name, &why))
+}
+
+/// A version that the new state names must be the current one.
+fn check_version(target: &Target, current: &Current, new: &Object) -> Result<()> {
     let version = object::meta(new, "resourceVersion");
-    if !version.is_empty() && version != object::meta(&current.object, "resourceVersion") {
+    if !["", "0"].contains(&version) && version != object::meta(&current.object, "resourceVersion")
+    {
         return Err(Status::modified(target.resource, &target.name));
     }
     Ok(())

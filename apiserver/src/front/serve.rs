@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::handle::handle;
+use crate::front::handle::handle;
 use crate::server::Server;
 use crate::{Error, PortChoice};
 

@@ -3,6 +3,8 @@
 //!
 //! Servers that share a folder use the same files: each is created once, by a hard link that cannot replace another.
 
+pub(crate) mod certificate;
+
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -15,7 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::Error;
-use crate::certificate::Authority;
+use crate::credentials::certificate::Authority;
 
 const CA_FILE: &str = "apiserver-ca.pem";
 const TOKEN_FILE: &str = "token";

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::catalog::{Cell, Column, Resource};
-use crate::jsonpath;
 use crate::object::{self, Object};
+use crate::render::jsonpath;
 
 /// How much of an object a row carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! The table of kinds that the server serves: Ark's own, and the core kinds that Ark's clients need beside them.
 
+pub(crate) mod core_kinds;
+
 use std::sync::LazyLock;
 
 use ark_api::kinds::{KINDS, Kind};
 use serde_json::Value;
-
-use crate::core_kinds;
 
 /// One served resource. Every handler works from this description alone.
 #[derive(Debug)]
