@@ -147,6 +147,7 @@ async fn ask(
         execution: scene.id,
         path,
         attempt: scene.attempt,
+        trace: scene.trace,
     };
     let reply = scene
         .models

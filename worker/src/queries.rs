@@ -1,10 +1,17 @@
 //! Queries in Kubernetes, as far as the reporter needs them.
 
+use std::time::Duration;
+
+use ark_store::Report;
+use http::HeaderValue;
 use kube::Client;
 use kube::api::{GetParams, Patch, PatchParams};
 use kube::core::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// Well within a report's lease, so that a server which hangs does not keep every place of the reporter.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads Queries and patches their status; cheap to clone.
 #[derive(Clone)]
@@ -59,7 +66,7 @@ impl Queries {
         let request = requests(namespace)
             .get(name, &GetParams::default())
             .map_err(|error| Refusal::Other(error.to_string()))?;
-        let object: Object = self.client.request(request).await.map_err(refusal)?;
+        let object = self.send(request).await?;
         Ok(Query {
             uid: object.metadata.uid,
             resource_version: object.metadata.resource_version,
@@ -67,22 +74,31 @@ impl Queries {
         })
     }
 
-    /// Merges `status` into the Query if it still has this version; its version afterwards.
+    /// Merges `status` into the report's Query if it still has this version; its version afterwards.
     pub(crate) async fn patch_status(
         &self,
-        namespace: &str,
-        name: &str,
+        report: &Report,
         resource_version: &str,
         status: &Value,
     ) -> Result<Option<String>, Refusal> {
         let patch = Patch::Merge(
             json!({"metadata": {"resourceVersion": resource_version}, "status": status}),
         );
-        let request = requests(namespace)
-            .patch_subresource("status", name, &PatchParams::default(), &patch)
+        let mut request = requests(&report.namespace)
+            .patch_subresource("status", &report.name, &PatchParams::default(), &patch)
             .map_err(|error| Refusal::Other(error.to_string()))?;
-        let object: Object = self.client.request(request).await.map_err(refusal)?;
+        if let Some(Ok(trace)) = report.trace.as_deref().map(HeaderValue::try_from) {
+            request.headers_mut().insert("traceparent", trace);
+        }
+        let object = self.send(request).await?;
         Ok(Some(object.metadata.resource_version).filter(|version| !version.is_empty()))
+    }
+
+    async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Object, Refusal> {
+        match tokio::time::timeout(PATIENCE, self.client.request(request)).await {
+            Ok(answer) => answer.map_err(refusal),
+            Err(_) => Err(Refusal::Other("no answer within 10 s".to_owned())),
+        }
     }
 }
 

@@ -223,11 +223,7 @@ impl Reporter {
                     Next::Settled(delivery) => return delivery,
                 },
             };
-            match self
-                .queries
-                .patch_status(&report.namespace, &report.name, &known, &wanted)
-                .await
-            {
+            match self.queries.patch_status(report, &known, &wanted).await {
                 Ok(version) => return Delivery::Written(version),
                 Err(Refusal::Conflict) => {}
                 Err(Refusal::NotFound) => return Delivery::Gone,

@@ -39,6 +39,8 @@ pub(crate) struct Scene<'r> {
     /// `UID/ROUND`.
     pub(crate) id: &'r str,
     pub(crate) attempt: i32,
+    /// W3C traceparent of the Query.
+    pub(crate) trace: Option<&'r str>,
     pub(crate) input: &'r Input,
     pub(crate) journal: &'r Journal<'r>,
     pub(crate) gate: &'r Gate,
@@ -103,6 +105,7 @@ async fn answer(
     let scene = Scene {
         id: &id,
         attempt: run.attempt,
+        trace: run.trace.as_deref(),
         input: &input,
         journal,
         gate: &gate,

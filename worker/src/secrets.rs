@@ -15,6 +15,9 @@ use crate::failure::Failure;
 /// How long a Secret that was read may be used without asking again.
 const FRESH: Duration = Duration::from_secs(3);
 
+/// How long one read may take; the run is then tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Reads Secrets with the identity of this process.
 #[derive(Clone)]
 pub(crate) struct Secrets {
@@ -119,11 +122,10 @@ impl Secrets {
         }
         *read = None;
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = Arc::new(
-            api.get(name)
-                .await
-                .map_err(|error| unreadable(namespace, name, &error))?,
-        );
+        let answer = tokio::time::timeout(PATIENCE, api.get(name))
+            .await
+            .map_err(|_| unreachable(namespace, name))?;
+        let secret = Arc::new(answer.map_err(|error| unreadable(namespace, name, &error))?);
         *read = Some((Instant::now(), Arc::clone(&secret)));
         Ok(secret)
     }
@@ -153,14 +155,17 @@ fn unreadable(namespace: &str, name: &str, error: &kube::Error) -> Failure {
         ),
         _ => {
             tracing::debug!(namespace, name, %error, "a Secret cannot be read");
-            Failure::new(
-                Class::Transport,
-                format!("The Kubernetes API cannot be reached to read Secret {namespace}/{name}."),
-            )
+            unreachable(namespace, name)
         }
     }
 }
 
+fn unreachable(namespace: &str, name: &str) -> Failure {
+    Failure::new(
+        Class::Transport,
+        format!("The Kubernetes API cannot be reached to read Secret {namespace}/{name}."),
+    )
+}
 fn unusable(namespace: &str, name: &str, key: &str, why: &str) -> Failure {
     Failure::new(
         Class::Configuration,

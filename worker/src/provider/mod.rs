@@ -124,13 +124,15 @@ pub(crate) enum Finish {
     ContentFilter,
 }
 
-/// Who calls: the three headers by which a provider's log can be joined with the queue.
+/// Who calls: the headers by which a provider's log can be joined with the queue and its traces.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
     /// `UID/ROUND`.
     pub(crate) execution: &'a str,
     pub(crate) path: &'a str,
     pub(crate) attempt: i32,
+    /// W3C traceparent of the Query.
+    pub(crate) trace: Option<&'a str>,
 }
 
 /// The client of all model calls of one process.

@@ -271,6 +271,9 @@ fn caller_headers(caller: Caller<'_>) -> HeaderMap {
     set("x-ark-path", caller.path);
     set("x-ark-attempt", &caller.attempt.to_string());
     set("accept", "text/event-stream");
+    if let Some(trace) = caller.trace {
+        set("traceparent", trace);
+    }
     headers
 }
 

@@ -38,11 +38,12 @@ fn failure(tool: &str, why: &str) -> Failure {
 
 /// No output is the empty string, one output its JSON, more a JSON array.
 fn apply_one(filter: &str, text: String) -> Result<String, String> {
+    let clean = ark_api::json::replace_lone_surrogates(text.as_bytes());
     // serde_json bounds the depth; the other parser recurses without one.
-    if serde_json::from_str::<Value>(&text).is_err() {
+    if serde_json::from_slice::<Value>(&clean).is_err() {
         return Ok(text);
     }
-    let Ok(input) = read::parse_single(text.as_bytes()) else {
+    let Ok(input) = read::parse_single(&clean) else {
         return Ok(text);
     };
     let arena = Arena::default();

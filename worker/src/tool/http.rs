@@ -129,8 +129,15 @@ pub(super) async fn prepare(
         all.insert(name, value);
     }
     let bound = !all.is_empty();
-    for (name, value) in [("x-ark-execution", scene.id), ("x-ark-path", path)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
+    let trace = scene.trace.unwrap_or_default();
+    for (name, value) in [
+        ("x-ark-execution", scene.id),
+        ("x-ark-path", path),
+        ("traceparent", trace),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value)
+            && !value.is_empty()
+        {
             all.insert(name, value);
         }
     }

@@ -173,6 +173,18 @@ async fn templates_are_filled_in_memory_and_what_is_absent_is_named() {
     assert!(warned.contains("absent"), "{status}");
 }
 
+#[tokio::test]
+async fn a_nul_survives_the_whole_way() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let worker = bench.worker(1);
+    let text = "before\u{0}after \u{fffd} \u{1f600}";
+    bench.ask("q", bench.agent(Vec::new()), text, MINUTE).await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(content(&status), bench.expected(text), "{status}");
+    assert!(content(&status).contains('\0'));
+}
+
 /// With more reports and runs at once than the database has connections, nobody may wait for a connection while holding
 /// one; it shows as stalls of seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
