@@ -30,7 +30,6 @@ pub mod structural;
 pub mod team;
 pub mod tool;
 pub mod trace;
-pub mod trace;
 
 pub use a2a_server::*;
 pub use a2a_task::*;

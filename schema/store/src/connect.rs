@@ -47,7 +47,14 @@ impl Store {
     pub async fn connect(url: &str, options: ConnectOptions) -> Result<Store> {
         let connect = PgConnectOptions::from_str(url)?
             .application_name(options.application_name)
-            .options([("statement_timeout", "30s"), ("lock_timeout", "10s")]);
+            .options([
+                ("statement_timeout", "30s"),
+                ("lock_timeout", "10s"),
+                // Queue tables grow from nothing to much in seconds; a plan that was made for the empty table and kept
+                // is worth hundreds of milliseconds per claim.
+                ("plan_cache_mode", "force_custom_plan"),
+                ("jit", "off"),
+            ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(Duration::from_secs(5))

@@ -132,37 +132,40 @@ impl Store {
         formats: i16,
         closed: &[i64],
     ) -> Result<Claimed> {
-        // claim: heads by virtual time; rows of each lane by class and seq; the merge by virtual finish time. What has
-        // ended or may not start any more leaves the lane here, with its outcome.
+        // claim: heads by virtual time, skipping those that others hold; rows of each lane by class and seq; the merge by
+        // virtual finish time. Only who holds a head takes rows of its lane, so the rows need no locks of their own. What
+        // has ended or may not start any more leaves the lane here, with its outcome.
         let rows = sqlx::query_as!(
             Row,
             r#"with heads as materialized (
                    select h.scope, h.namespace, h.vtime, h.weight
-                   from queue.heads h
-                   where h.scope <> all ($5)
-                     and exists (select from queue.workers where incarnation = $1 and dead_at is null)
-                     and exists (select from queue.ready r where r.scope = h.scope and r.namespace = h.namespace)
-                   order by h.vtime, h.scope, h.namespace
+                   from (
+                       select scope, namespace, vtime, weight from queue.heads
+                       where scope <> all ($5)
+                         and exists (select from queue.workers where incarnation = $1 and dead_at is null)
+                       order by vtime, scope, namespace
+                       for no key update skip locked
+                   ) h cross join lateral (
+                       select from queue.ready r
+                       where r.scope = h.scope and r.namespace = h.namespace and r.plan_format <= $4
+                       limit 1
+                   ) r
                    limit 16
-                   for no key update of h skip locked
-               ), locked as materialized (
-                   select h.vtime, h.weight, r.*
+               ), picked as materialized (
+                   select h.scope, h.namespace, r.class, r.seq, h.vtime + r.place / h.weight as finish
                    from heads h cross join lateral (
-                       select q.* from queue.ready q
+                       select q.class, q.seq, row_number() over (order by q.class, q.seq) as place
+                       from queue.ready q
                        where q.scope = h.scope and q.namespace = h.namespace and q.plan_format <= $4
                        order by q.class, q.seq
                        limit $3
-                       for update skip locked
                    ) r
-               ), picked as materialized (
-                   select l.*, l.vtime + l.place / l.weight as finish
-                   from (select k.*, row_number() over (partition by scope, namespace order by class, seq) as place
-                         from locked k) l
-                   order by finish, scope, namespace, class, seq
+                   order by finish, h.scope, h.namespace, r.class, r.seq
                    limit $3
                ), gone as (
                    delete from queue.ready r using picked p
                    where r.scope = p.scope and r.namespace = p.namespace and r.class = p.class and r.seq = p.seq
+                   returning r.*, p.finish
                ), judged as materialized (
                    select p.*, e.uid, e.round, e.name, e.plan, e.input, e.trace, e.enqueued_at, e.timeout,
                           s.started_at as resumed_at, coalesce(s.started_at, c.now) as started_at,
@@ -172,7 +175,7 @@ impl Store {
                                when s.run_until <= clock_timestamp() then 'TimedOutInExecution'
                                when s.execution is null and e.wait_until <= clock_timestamp() then 'TimedOutInQueue'
                           end as verdict
-                   from picked p
+                   from gone p
                    cross join (select clock_timestamp() as now) c
                    join queue.executions e on e.id = p.execution
                    left join queue.outcomes o on o.execution = e.id
@@ -187,7 +190,7 @@ impl Store {
                    returning execution
                ), served as (
                    update queue.heads h set vtime = h.vtime + n.taken / h.weight
-                   from (select scope, namespace, count(*) as taken from picked group by scope, namespace) n
+                   from (select scope, namespace, count(*) as taken from gone group by scope, namespace) n
                    where h.scope = n.scope and h.namespace = n.namespace
                ), shown as (
                    update queue.reports r set wanted = r.wanted + 1, due_at = clock_timestamp() + interval '1 s'

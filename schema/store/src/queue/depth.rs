@@ -40,10 +40,12 @@ impl Store {
         // depth
         Ok(sqlx::query_as!(
             Depth,
-            r#"select r.scope, r.namespace, count(*) as "ready!",
-                      extract(epoch from clock_timestamp() - min(e.enqueued_at))::double precision as "oldest_seconds!"
-               from queue.ready r join queue.executions e on e.id = r.execution
-               group by r.scope, r.namespace order by r.scope, r.namespace"#,
+            r#"select r.scope, r.namespace, r.ready as "ready!",
+                      extract(epoch from clock_timestamp() - e.enqueued_at)::double precision as "oldest_seconds!"
+               from (select scope, namespace, count(*) as ready, min(execution) as oldest
+                     from queue.ready group by scope, namespace) r
+               join queue.executions e on e.id = r.oldest
+               order by r.scope, r.namespace"#,
         )
         .fetch_all(&self.pool)
         .await?)

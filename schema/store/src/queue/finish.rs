@@ -75,9 +75,9 @@ impl Store {
                    select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[])
                        as t (execution, run_token, phase, class, body)
                ), locked as materialized (
-                   select r.run_token, r.execution, r.started_at
-                   from queue.running r
-                   where (r.run_token, r.execution) in (select run_token, execution from input)
+                   select r.run_token, r.execution, r.started_at, i.phase, i.class, i.body
+                   from input i
+                   join queue.running r on r.run_token = i.run_token and r.execution = i.execution
                    order by r.run_token, r.execution
                    for update of r
                ), gone as (
@@ -85,15 +85,13 @@ impl Store {
                    where r.run_token = l.run_token and r.execution = l.execution
                ), ended as (
                    insert into queue.outcomes (execution, phase, class, body, run_token, started_at)
-                   select i.execution,
-                          case when e.cancel_at is null then i.phase else 'canceled' end,
-                          case when e.cancel_at is null then i.class end,
-                          case when e.cancel_at is null then i.body end,
-                          i.run_token, l.started_at
-                   from locked l
-                   join input i on i.execution = l.execution and i.run_token = l.run_token
-                   join queue.executions e on e.id = l.execution
-                   order by i.execution
+                   select l.execution,
+                          case when e.cancel_at is null then l.phase else 'canceled' end,
+                          case when e.cancel_at is null then l.class end,
+                          case when e.cancel_at is null then l.body end,
+                          l.run_token, l.started_at
+                   from locked l join queue.executions e on e.id = l.execution
+                   order by l.execution
                    on conflict (execution) do nothing
                    returning execution
                ), armed as (

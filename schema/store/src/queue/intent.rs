@@ -181,7 +181,7 @@ impl Store {
         let rows = sqlx::query_as!(
             ExpiredObject,
             "with due as materialized (
-                 select execution from queue.reports where expires_at <= clock_timestamp()
+                 select execution from queue.reports where expires_at <= statement_timestamp()
                  order by expires_at limit $1 for update skip locked
              ), leased as (
                  update queue.reports r set expires_at = clock_timestamp() + interval '60 s'

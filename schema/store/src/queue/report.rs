@@ -159,7 +159,7 @@ impl Store {
         Ok(sqlx::query_scalar!(
             "with due as materialized (
                  select execution from queue.reports
-                 where final and reported < wanted and due_at <= clock_timestamp()
+                 where final and reported < wanted and due_at <= statement_timestamp()
                  order by due_at limit $2 for update skip locked
              )
              update queue.reports r set token = $1, due_at = clock_timestamp() + make_interval(secs => $3)
@@ -190,7 +190,7 @@ impl Store {
                  from pass where c.task = pass.task
              ), due as materialized (
                  select r.execution from queue.reports r
-                 where not r.final and r.reported < r.wanted and r.due_at <= clock_timestamp()
+                 where not r.final and r.reported < r.wanted and r.due_at <= statement_timestamp()
                    and exists (select from pass)
                    and not exists (select from queue.running u where u.execution = r.execution
                                    and u.claimed_at > clock_timestamp() - interval '1 s')

@@ -1,5 +1,8 @@
 //! What time brings: the dead are found, due rows become ready, deadlines pass, leftovers go. Nobody owns these tasks;
 //! whoever finds one due in `clock` does a bounded piece of it.
+//!
+//! Bounds of index scans are `statement_timestamp()`: `clock_timestamp()` is volatile, and a volatile bound is checked on
+//! every row of the index instead of ending the scan.
 
 use std::time::Duration;
 
@@ -192,7 +195,7 @@ impl Store {
             r#"with gone as (
                    delete from queue.scheduled s
                    where (s.due_at, s.seq) in (
-                       select due_at, seq from queue.scheduled where due_at <= clock_timestamp()
+                       select due_at, seq from queue.scheduled where due_at <= statement_timestamp()
                        order by due_at, seq limit $1 for update skip locked)
                    returning s.*
                )
@@ -224,7 +227,7 @@ impl Store {
                from queue.executions e
                where e.wait_until > coalesce((select bound from queue.clock where task = 'expire'), '-infinity')
                          - interval '10 s'
-                 and e.wait_until <= clock_timestamp()
+                 and e.wait_until <= statement_timestamp()
                  and not exists (select from queue.outcomes o where o.execution = e.id)
                  and not exists (select from queue.running r where r.execution = e.id)
                  and not exists (select from queue.resumed s where s.execution = e.id)
@@ -236,7 +239,7 @@ impl Store {
         // expire_resumed: what was started, waits again, and has no time left.
         let resumed = sqlx::query_scalar!(
             "select s.execution from queue.resumed s
-             where s.run_until <= clock_timestamp()
+             where s.run_until <= statement_timestamp()
                and not exists (select from queue.outcomes o where o.execution = s.execution)
                and not exists (select from queue.running r where r.execution = s.execution)
              order by s.execution limit $1",
@@ -285,7 +288,7 @@ impl Store {
                  delete from queue.executions e
                  where e.id in (
                      select id from queue.executions v
-                     where v.delete_at < clock_timestamp() - interval '10 min'
+                     where v.delete_at < statement_timestamp() - interval '10 min'
                        and not exists (select from queue.running r where r.execution = v.id)
                      order by v.delete_at limit $1 for update skip locked)
                  returning e.id

@@ -60,9 +60,13 @@ async fn the_dead_are_taken_over_and_write_nothing() {
             .iter()
             .all(|run| run.takeovers == 1 && run.attempt == 1 && run.resumed)
     );
+    let successor = again
+        .iter()
+        .find(|run| run.execution == runs[0].execution)
+        .unwrap();
     assert_eq!(
         store
-            .finish(&[finish(&again[0], done("ok"))])
+            .finish(&[finish(successor, done("ok"))])
             .await
             .unwrap(),
         vec![Fenced::Committed]
