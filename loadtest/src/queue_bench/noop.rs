@@ -51,6 +51,7 @@ pub(super) fn execution(number: u64, plan: &Arc<NewPlan>, namespaces: u32) -> Ne
         created_at: Utc::now(),
         timeout: TIMEOUT,
         ttl: TTL,
+        resource_version: None,
         trace: None,
         canceled: false,
         outcome: None,
