@@ -45,7 +45,9 @@ impl Drain {
             () = self.settled() => {}
             () = sleep_until(deadline) => {
                 let count = self.stop_all(Stop::Drained);
-                tracing::warn!(count, "what is still running goes on elsewhere, from its last committed step");
+                if count > 0 {
+                    tracing::warn!(count, "what is still running goes on elsewhere, from its last committed step");
+                }
                 if timeout(LAST_WRITES, self.settled()).await.is_err() {
                     tracing::warn!("some endings could not be written; the others will find this process dead");
                     return;

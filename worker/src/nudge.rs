@@ -3,13 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ark_store::Store;
+use ark_store::{INTENTS, READY, REPORTS, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-
-const READY: &str = "ark_ready";
-const INTENTS: &str = "ark_intents";
-const REPORTS: &str = "ark_reports";
 
 /// Who is woken.
 #[derive(Debug, Clone, Default)]
