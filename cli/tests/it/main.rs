@@ -4,6 +4,8 @@
 mod accidents;
 mod commands;
 mod crds;
+mod dashboards;
 mod graph;
+mod input;
 mod scale;
 mod system;

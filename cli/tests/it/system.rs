@@ -237,11 +237,14 @@ impl System {
     }
 
     pub async fn create(&self, object: Value) -> DynamicObject {
+        self.try_create(object).await.unwrap()
+    }
+
+    pub async fn try_create(&self, object: Value) -> kube::Result<DynamicObject> {
         let object: DynamicObject = serde_json::from_value(object).unwrap();
         api(&self.client, &object)
             .create(&PostParams::default(), &object)
             .await
-            .unwrap()
     }
 
     /// Creates a Query to the agent; returns its uid.
