@@ -294,9 +294,14 @@ async fn one_of_each(system: &System) -> Vec<String> {
         system.ask("again", "fault=503*1").await,
         system.ask("broke", "fault=quota").await,
     ];
-    let missing = json!({"configMapKeyRef": {"name": "missing", "key": "topic"}});
-    let mut unplannable = query("unplannable", "about {{.topic}}");
-    unplannable["spec"]["parameters"] = json!([{"name": "topic", "valueFrom": missing}]);
+    let orphan = json!({"prompt": "", "modelRef": {"name": "missing"}});
+    let metadata = json!({"name": "orphan", "namespace": "default"});
+    let version = "ark.mckinsey.com/v1alpha1";
+    let agent =
+        json!({"apiVersion": version, "kind": "Agent", "metadata": metadata, "spec": orphan});
+    system.create(agent).await;
+    let mut unplannable = query("unplannable", "hi");
+    unplannable["spec"]["target"]["name"] = json!("orphan");
     uids.push(system.create(unplannable).await.metadata.uid.unwrap());
     system.until_in_flight(1).await;
     let cancel = Patch::Merge(json!({"spec": {"cancel": true}}));
