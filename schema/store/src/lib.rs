@@ -9,6 +9,7 @@ pub mod objects;
 pub mod queue;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 
 pub use connect::{ConnectOptions, Listener, PROGRAM, Store};
 pub use error::Error;
