@@ -234,7 +234,8 @@ impl From<ark_store::Error> for Box<Status> {
         if error.is_unavailable() {
             let mut status =
                 Status::unavailable("the database behind this server cannot be reached now; retry");
-            status.internal = Some(error.to_string());
+            let why = std::error::Error::source(&error).map(|source| format!(": {source}"));
+            status.internal = Some(format!("{error}{}", why.unwrap_or_default()));
             return status;
         }
         Status::internal(error)

@@ -1,6 +1,7 @@
 //! A server of its own for each test, and a client that speaks HTTPS to it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ark_api::admission::{MissingSecrets, ModelUrlPolicy};
@@ -20,6 +21,8 @@ pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
 
 pub(crate) struct Api {
     pub(crate) client: Client,
+    /// The same over HTTP/1.1.
+    pub(crate) http1: Client,
     pub(crate) base: String,
     pub(crate) token: String,
     pub(crate) kubeconfig: PathBuf,
@@ -27,7 +30,7 @@ pub(crate) struct Api {
     pub(crate) registry: Registry,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
-    _data_dir: TempDir,
+    pub(crate) data_dir: Arc<TempDir>,
 }
 
 /// A server on a fresh database.
@@ -39,11 +42,21 @@ pub(crate) async fn start() -> Api {
 
 /// A server on that store.
 pub(crate) async fn start_on(database: TestDatabase, store: Store) -> Api {
-    let data_dir = tempfile::tempdir().unwrap();
+    let data_dir = Arc::new(tempfile::tempdir().unwrap());
+    start_at(database, store, data_dir, PortChoice::Exact(0)).await
+}
+
+/// A server on that store with the credentials of that folder.
+pub(crate) async fn start_at(
+    database: TestDatabase,
+    store: Store,
+    data_dir: Arc<TempDir>,
+    port: PortChoice,
+) -> Api {
     let mut registry = Registry::default();
     let config = Config {
         bind: "127.0.0.1".parse().unwrap(),
-        port: PortChoice::Exact(0),
+        port,
         data_dir: data_dir.path().to_owned(),
         model_url_policy: ModelUrlPolicy::Local,
         missing_secrets: MissingSecrets::Reject,
@@ -56,13 +69,14 @@ pub(crate) async fn start_on(database: TestDatabase, store: Store) -> Api {
     let authority = std::fs::read_to_string(data_dir.path().join("apiserver-ca.pem")).unwrap();
     let authority = &authority[authority.find("-----BEGIN CERTIFICATE").unwrap()..];
     let authority = Certificate::from_pem(authority.as_bytes()).unwrap();
-    let client = Client::builder()
-        .tls_certs_only([authority])
-        .timeout(Duration::from_secs(120))
-        .build()
-        .unwrap();
+    let client = || {
+        Client::builder()
+            .tls_certs_only([authority.clone()])
+            .timeout(Duration::from_secs(120))
+    };
     Api {
-        client,
+        client: client().build().unwrap(),
+        http1: client().http1_only().build().unwrap(),
         base: format!("https://{addr}"),
         token: std::fs::read_to_string(data_dir.path().join("token")).unwrap(),
         kubeconfig,
@@ -70,7 +84,7 @@ pub(crate) async fn start_on(database: TestDatabase, store: Store) -> Api {
         registry,
         shutdown,
         task,
-        _data_dir: data_dir,
+        data_dir,
     }
 }
 

@@ -11,5 +11,6 @@ mod errors;
 mod harness;
 mod kubectl;
 mod lists;
+mod replicas;
 mod watches;
 mod writes;

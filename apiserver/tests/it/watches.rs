@@ -167,6 +167,27 @@ async fn tables_name_their_columns_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_is_answered_before_anything_happens() {
+    let api = start().await;
+    let url = format!(
+        "{}{CONFIG_MAPS}?watch=true&resourceVersion={}",
+        api.base,
+        head(&api).await
+    );
+    let request = api.http1.get(url).bearer_auth(&api.token).send();
+    let response = tokio::time::timeout(Duration::from_secs(10), request).await;
+    let response = response.expect("the head comes at once").unwrap();
+    assert_eq!(response.version(), reqwest::Version::HTTP_11);
+    let mut watch = Lines {
+        response,
+        buffer: Vec::new(),
+    };
+    api.create_config_map("a", json!({})).await;
+    assert_eq!(watch.told().await, told("ADDED", "a"));
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shutdown_ends_watches() {
     let api = start().await;
     let mut watch = Lines::open(&api, "").await;
@@ -210,7 +231,11 @@ async fn follow(api: &Api, query: &str, since: i64, reconnect_after: usize, last
 async fn churn(api: &Api, writer: usize) {
     for round in 0..12 {
         let name = format!("w{writer}-{}", round % 3);
-        let tier = if (writer + round).is_multiple_of(2) { "a" } else { "b" };
+        let tier = if (writer + round).is_multiple_of(2) {
+            "a"
+        } else {
+            "b"
+        };
         api.create(CONFIG_MAPS, config_map(&name, json!({"tier": tier})))
             .await;
         let path = format!("{CONFIG_MAPS}/{name}");
