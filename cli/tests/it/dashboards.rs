@@ -196,9 +196,9 @@ async fn the_sql_of_the_alerts_runs() {
 // ---- a running system ----
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_asked_is_exported_and_a_brown_out_shows() {
+async fn what_is_asked_is_exported_and_incidents_show() {
     let mut system = System::start(Duration::ZERO, 1).await;
-    let roles = Roles::find(&system).await;
+    let mut roles = Roles::find(&system);
     lose_the_database(&mut system, &roles).await;
     let uids = one_of_each(&system).await;
     system.ended(&uids, uids.len()).await;
@@ -230,6 +230,7 @@ async fn what_is_asked_is_exported_and_a_brown_out_shows() {
     check_names(&end);
     check_panels(&window(&before, &end));
     check_page(&end);
+    lose_the_workers(&mut system, &mut roles).await;
 }
 
 /// Where the processes show their metrics.
@@ -237,7 +238,7 @@ struct Roles(Vec<(&'static str, String)>);
 
 impl Roles {
     /// Each process logs its address.
-    async fn find(system: &System) -> Roles {
+    fn find(system: &System) -> Roles {
         let mut found = Vec::new();
         for role in ["apiserver", "dispatcher", "worker-1"] {
             let log = system.folder.path().join(format!("{role}.log"));
@@ -257,25 +258,42 @@ impl Roles {
         }
         scrape
     }
+
+    /// Scrapes until the alert's condition holds between two scrapes; returns all alerts that fire then.
+    async fn until(&self, alert: &str) -> Vec<String> {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let from = self.scrape().await;
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                let firing = firing(&window(&from, &self.scrape().await));
+                if firing.iter().any(|name| name == alert) {
+                    return firing;
+                }
+            }
+        });
+        waited
+            .await
+            .unwrap_or_else(|_| panic!("{alert} never fires"))
+    }
 }
 
-/// Stops Postgres until the dispatcher has noticed, and starts it again.
+/// Stops Postgres until its alert fires, and starts it again.
 async fn lose_the_database(system: &mut System, roles: &Roles) {
     system.postgres.take().unwrap().stop().await.unwrap();
-    let noticed = Parser::parse(r#"ark_dispatcher_outages_total{kind="database"}"#).unwrap();
-    tokio::time::timeout(PATIENCE, async {
-        loop {
-            let scrape = roles.scrape().await;
-            if !noticed.value(&window(&scrape, &scrape)).is_empty() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await
-    .expect("the dispatcher notices");
+    roles.until("ArkDatabaseUnavailable").await;
     let (postgres, _) = crate::system::database(system.folder.path()).await;
     system.postgres = Some(postgres);
+}
+
+/// Kills the only worker and asks on, until the alert fires; then another worker answers.
+async fn lose_the_workers(system: &mut System, roles: &mut Roles) {
+    system.workers[0].kill().await;
+    roles.0.retain(|(role, _)| *role != "worker-1");
+    let waiting = system.ask_many(5, "waiting", "").await;
+    assert_eq!(roles.until("ArkQueueStalled").await, ["ArkQueueStalled"]);
+    system.start_worker().await;
+    let uids: Vec<String> = waiting.keys().cloned().collect();
+    system.ended(&uids, uids.len()).await;
 }
 
 /// Queries that end in each way, so that every metric has been touched.
