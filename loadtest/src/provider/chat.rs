@@ -1,4 +1,4 @@
-//! Chat completions: a request from its arrival to the answer that it gets.
+//! A request from its arrival to the answer that it gets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Provider;
+use super::dialect::Dialect;
 use super::faults::Fault;
+use super::limits::Verdict;
 use super::log::Entry;
 use super::playback::{self, Ending, Playback};
 use super::request::Request;
-use super::{script, wire};
+use super::retry_after::RetryAfter;
+use super::script::{self, Reply};
 
 const GARBAGE: &str = "{\"choices\": [{\"message\": <html>this is no JSON";
 
@@ -27,7 +30,13 @@ pub(super) async fn complete(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    respond(provider, None, &headers, &body).await
+    respond(
+        provider,
+        Dialect::OpenAi { deployment: None },
+        &headers,
+        &body,
+    )
+    .await
 }
 
 /// `POST /openai/deployments/{deployment}/chat/completions`: Azure names the model in the path.
@@ -37,7 +46,17 @@ pub(super) async fn complete_deployment(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    respond(provider, Some(deployment), &headers, &body).await
+    let deployment = Some(deployment);
+    respond(provider, Dialect::OpenAi { deployment }, &headers, &body).await
+}
+
+/// `POST /v1/messages`
+pub(super) async fn messages(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    respond(provider, Dialect::Anthropic, &headers, &body).await
 }
 
 /// `GET /v1/models`: any name is served, so that the list only shows the shape.
@@ -46,96 +65,210 @@ pub(super) async fn models() -> Json<Value> {
     Json(json!({"object": "list", "data": [model]}))
 }
 
+/// A request that is being answered.
+struct Exchange {
+    provider: Arc<Provider>,
+    dialect: Dialect,
+    request: Request,
+    entry: Entry,
+    arrived: Instant,
+    /// What the limiter says beside any answer.
+    limits: HeaderMap,
+}
+
 async fn respond(
     provider: Arc<Provider>,
-    deployment: Option<String>,
+    dialect: Dialect,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Response {
     let arrived = Instant::now();
     let mut entry = provider.log.begin(headers);
-    let request = match Request::parse(body, deployment) {
+    let request = match dialect.read(headers, body) {
         Ok(request) => request,
-        Err(message) => {
-            entry.finish(StatusCode::BAD_REQUEST);
-            return wire::error(StatusCode::BAD_REQUEST, &message);
+        Err((status, message)) => {
+            entry.finish(status);
+            return dialect.error(status, &message);
         }
     };
     entry.line.model.clone_from(&request.model);
     entry.line.prompt_hash.clone_from(&request.prompt_hash);
     let fault = provider.faults.take(&request);
     entry.line.fault = fault.map(Fault::name);
+    let mut exchange = Exchange {
+        provider,
+        dialect,
+        request,
+        entry,
+        arrived,
+        limits: HeaderMap::new(),
+    };
+    if let Some(Fault::Status {
+        status,
+        retry_after,
+    }) = fault
+    {
+        return exchange.refuse_by_fault(status, retry_after);
+    }
+    let mut reply = script::reply(exchange.provider.seed, &exchange.request);
+    if let Some(refusal) = exchange.limit(&reply) {
+        return refusal;
+    }
+    if let Some(usage) = &mut reply.usage {
+        exchange.provider.cache.settle(&exchange.request, usage);
+    }
     match fault {
-        None => answer(provider, &request, entry, arrived, Ending::Complete).await,
-        Some(Fault::Cut) => answer(provider, &request, entry, arrived, Ending::Cut).await,
-        Some(Fault::Stall) => answer(provider, &request, entry, arrived, Ending::Stall).await,
-        Some(Fault::Hang) => {
-            provider.shutdown.cancelled().await;
-            stopping(&mut entry)
+        Some(Fault::Cut) => exchange.answer(&reply, Ending::Cut).await,
+        Some(Fault::Stall) => exchange.answer(&reply, Ending::Stall).await,
+        Some(Fault::NoUsage) => {
+            reply.usage = None;
+            exchange.answer(&reply, Ending::Complete).await
         }
-        Some(Fault::ErrorEvent) if request.stream => error_event(provider, &request, entry),
-        Some(Fault::ErrorEvent) => refuse(
-            &mut entry,
-            wire::fault(StatusCode::INTERNAL_SERVER_ERROR, None),
-        ),
-        Some(Fault::Quota) => refuse(&mut entry, wire::quota()),
-        Some(Fault::Garbage) => refuse(&mut entry, garbage(&request)),
-        Some(Fault::Status {
-            status,
-            retry_after,
-        }) => refuse(&mut entry, wire::fault(status, retry_after)),
+        Some(Fault::Hang) => {
+            exchange.provider.shutdown.cancelled().await;
+            exchange.stopping()
+        }
+        Some(Fault::HangBody) => exchange.play(Vec::new(), Ending::Stall),
+        Some(Fault::ErrorEvent) => exchange.error_event(&reply),
+        Some(Fault::Quota) => {
+            let quota = exchange.dialect.quota();
+            exchange.refuse(quota)
+        }
+        Some(Fault::Garbage) => exchange.garbage(),
+        None | Some(Fault::Status { .. }) => exchange.answer(&reply, Ending::Complete).await,
     }
 }
 
-fn refuse(entry: &mut Entry, response: Response) -> Response {
-    entry.finish(response.status());
-    response
-}
-
-fn stopping(entry: &mut Entry) -> Response {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    refuse(entry, wire::error(status, "The provider is being stopped."))
-}
-
-/// Answers after the latency; a stream begins after half of it and spreads over the other half.
-async fn answer(
-    provider: Arc<Provider>,
-    request: &Request,
-    mut entry: Entry,
-    arrived: Instant,
-    ending: Ending,
-) -> Response {
-    let latency = provider.latency();
-    let span = if request.stream {
-        latency / 2
-    } else {
-        Duration::ZERO
-    };
-    let begin = arrived + (latency - span);
-    if !latency.is_zero() && !provider.wait_until(begin).await {
-        return stopping(&mut entry);
+impl Exchange {
+    /// Passes the request through the limiter; a refusal is its answer.
+    fn limit(&mut self, reply: &Reply) -> Option<Response> {
+        let usage = reply.usage?;
+        let bound = self.request.max_tokens.unwrap_or(usage.completion);
+        let reserved = usage.prompt + bound.max(usage.completion);
+        let used = usage.prompt + usage.completion;
+        let limiter = &self.provider.limiter;
+        let refused = |headers| {
+            let message = "Rate limit reached for this model; please try again later.";
+            (message, headers)
+        };
+        let (message, headers) =
+            match limiter.admit(&self.dialect, &self.request.model, reserved, used) {
+                Verdict::Admitted(reservation, headers) => {
+                    self.entry.reservation = reservation;
+                    self.limits = headers;
+                    return None;
+                }
+                Verdict::Refused(headers) => refused(headers),
+                Verdict::TooLarge => {
+                    let message = "Request too large for this model's limit of tokens per minute.";
+                    (message, HeaderMap::new())
+                }
+            };
+        let mut response = self.dialect.error(StatusCode::TOO_MANY_REQUESTS, message);
+        response.headers_mut().extend(headers);
+        Some(self.refuse(response))
     }
-    let reply = script::reply(provider.seed, request);
-    let mut frames = if request.stream {
-        wire::events(request, &reply)
-    } else {
-        vec![wire::completion(request, &reply).to_string().into()]
-    };
-    let length = frames.iter().map(Bytes::len).sum();
-    if ending != Ending::Complete {
+
+    fn refuse(&mut self, response: Response) -> Response {
+        self.entry.finish(response.status());
+        response
+    }
+
+    /// An error status as a fault; a rate limit says that nothing is left.
+    fn refuse_by_fault(&mut self, status: StatusCode, retry_after: Option<RetryAfter>) -> Response {
+        let reason = status.canonical_reason().unwrap_or("Unknown status");
+        let message = format!("{reason}: asked for by the test.");
+        let mut response = self.dialect.error(status, &message);
+        let headers = response.headers_mut();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let remaining = match self.dialect {
+                Dialect::OpenAi { .. } => "x-ratelimit-remaining-requests",
+                Dialect::Anthropic => "anthropic-ratelimit-requests-remaining",
+            };
+            headers.insert(remaining, HeaderValue::from(0));
+        }
+        if let Some(retry_after) = retry_after {
+            retry_after.announce(headers);
+        }
+        self.refuse(response)
+    }
+
+    fn stopping(&mut self) -> Response {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let response = self.dialect.error(status, "The provider is being stopped.");
+        self.refuse(response)
+    }
+
+    /// Answers when the first part is due.
+    async fn answer(mut self, reply: &Reply, ending: Ending) -> Response {
+        let tokens = reply.usage.map_or(0, |usage| usage.completion);
+        let attempt = self.entry.line.attempt.unwrap_or(0).to_string();
+        let seed = self.provider.seed.to_string();
+        let key = [seed.as_str(), &self.request.prompt_hash, &attempt];
+        let pace = self.provider.pace();
+        let times = pace.times(self.request.stream, tokens, &key);
+        let begin = self.arrived + times.begin;
+        let at_once = times.begin.is_zero() && times.span.is_zero();
+        if !at_once && !self.provider.wait_until(begin).await {
+            return self.stopping();
+        }
+        let mut frames = if self.request.stream {
+            self.dialect.events(&self.request, reply)
+        } else {
+            let whole = self.dialect.whole(&self.request, reply);
+            vec![whole.to_string().into()]
+        };
+        let length = frames.iter().map(Bytes::len).sum();
+        if ending != Ending::Complete {
+            truncate(&mut frames);
+        }
+        let whole = (!self.request.stream).then_some(length);
+        self.play_from(frames, ending, begin, times.span, whole)
+    }
+
+    /// Plays frames at once.
+    fn play(self, frames: Vec<Bytes>, ending: Ending) -> Response {
+        self.play_from(frames, ending, Instant::now(), Duration::ZERO, None)
+    }
+
+    fn play_from(
+        self,
+        frames: Vec<Bytes>,
+        ending: Ending,
+        begin: Instant,
+        span: Duration,
+        length: Option<usize>,
+    ) -> Response {
+        let playback = Playback {
+            frames,
+            ending,
+            begin,
+            span,
+        };
+        let body = playback::body(self.provider, playback, self.entry);
+        let mut response = ok(self.request.stream, length, body);
+        response.headers_mut().extend(self.limits);
+        response
+    }
+
+    /// A stream that begins well and then carries an error object, as an overloaded provider sends it.
+    fn error_event(mut self, reply: &Reply) -> Response {
+        if !self.request.stream {
+            return self.refuse_by_fault(StatusCode::INTERNAL_SERVER_ERROR, None);
+        }
+        let mut frames = self.dialect.events(&self.request, reply);
         truncate(&mut frames);
+        frames.push(self.dialect.error_event());
+        self.play(frames, Ending::Complete)
     }
-    let playback = Playback {
-        frames,
-        ending,
-        begin,
-        span,
-    };
-    let body = playback::body(provider, playback, entry);
-    if request.stream {
-        ok("text/event-stream", None, body)
-    } else {
-        ok("application/json", Some(length), body)
+
+    fn garbage(self) -> Response {
+        let body = match (&self.dialect, self.request.stream) {
+            (_, false) => GARBAGE.to_owned(),
+            (Dialect::OpenAi { .. }, true) => format!("data: {GARBAGE}\n\ndata: [DONE]\n\n"),
+            (Dialect::Anthropic, true) => format!("event: message_start\ndata: {GARBAGE}\n\n"),
+        };
+        self.play(vec![body.into()], Ending::Complete)
     }
 }
 
@@ -150,39 +283,12 @@ fn truncate(frames: &mut Vec<Bytes>) {
     }
 }
 
-/// A stream that begins well and then carries an error object, as an overloaded provider sends it.
-fn error_event(provider: Arc<Provider>, request: &Request, entry: Entry) -> Response {
-    let mut frames = wire::events(request, &script::reply(provider.seed, request));
-    truncate(&mut frames);
-    let message = "The server had an error while processing your request.";
-    frames.push(wire::event(&wire::error_object(
-        "server_error",
-        None,
-        message,
-    )));
-    let playback = Playback {
-        frames,
-        ending: Ending::Complete,
-        begin: Instant::now(),
-        span: Duration::ZERO,
-    };
-    ok(
-        "text/event-stream",
-        None,
-        playback::body(provider, playback, entry),
-    )
-}
-
-fn garbage(request: &Request) -> Response {
-    if request.stream {
-        let body = format!("data: {GARBAGE}\n\ndata: [DONE]\n\n");
-        ok("text/event-stream", None, body.into())
+fn ok(stream: bool, length: Option<usize>, body: Body) -> Response {
+    let content_type = if stream {
+        "text/event-stream"
     } else {
-        ok("application/json", None, GARBAGE.into())
-    }
-}
-
-fn ok(content_type: &'static str, length: Option<usize>, body: Body) -> Response {
+        "application/json"
+    };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -11,6 +11,8 @@ use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::limits::Reservation;
+
 /// One request in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
@@ -92,6 +94,7 @@ impl Log {
         Entry {
             log: Arc::clone(self),
             written: false,
+            reservation: None,
             line: Line {
                 start: now,
                 end: now,
@@ -132,6 +135,8 @@ impl Log {
 /// Dropping it is how a lost client shows: the server drops the answer that it no longer needs.
 pub(super) struct Entry {
     pub(super) line: Line,
+    /// Settled when the request ends, however it does.
+    pub(super) reservation: Option<Reservation>,
     log: Arc<Log>,
     written: bool,
 }
@@ -147,6 +152,7 @@ impl Entry {
             return;
         }
         self.written = true;
+        self.reservation = None;
         self.line.status = status;
         self.line.end = Utc::now();
         self.log.append(&self.line);

@@ -1,18 +1,31 @@
-//! Reading a chat request: leniently, because clients differ, and only what the script needs.
+//! A chat request in one form for both dialects, and reading OpenAI's: leniently, because clients differ.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A chat completion request, reduced to what decides the reply.
+/// A request for a reply, reduced to what decides it.
 pub(super) struct Request {
     pub(super) model: String,
+    /// In OpenAI's form, whatever the dialect.
     pub(super) messages: Value,
     pub(super) tools: Vec<Tool>,
+    /// Whether the client insists on a call of one of the tools.
+    pub(super) must_call: bool,
     /// The JSON schema of `response_format`, when the client asked for structured output.
     pub(super) output_schema: Option<Value>,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
+    /// The client's bound of the answer, which a limit of tokens reserves.
+    pub(super) max_tokens: Option<usize>,
+    /// The beginnings of the prompt that the client wants cached, the shortest first.
+    pub(super) cache_marks: Vec<CacheMark>,
     pub(super) prompt_hash: String,
+}
+
+/// A beginning of the prompt that is to be cached.
+pub(super) struct CacheMark {
+    pub(super) hash: [u8; 32],
+    pub(super) tokens: usize,
 }
 
 /// A tool that the client offers to the model.
@@ -39,9 +52,14 @@ impl Request {
             prompt_hash: prompt_hash(&messages),
             messages,
             tools: offered_tools(&body),
+            must_call: body["tool_choice"] == "required" || body["tool_choice"].is_object(),
             output_schema: body.pointer("/response_format/json_schema/schema").cloned(),
             stream: body["stream"] == true,
             include_usage: body["stream_options"]["include_usage"] == true,
+            max_tokens: ["max_completion_tokens", "max_tokens"]
+                .iter()
+                .find_map(|name| usize::try_from(body[*name].as_u64()?).ok()),
+            cache_marks: Vec::new(),
         })
     }
 
@@ -93,8 +111,10 @@ fn offered_tools(body: &Value) -> Vec<Tool> {
         return Vec::new();
     }
     let tools = body["tools"].as_array().map_or(&[][..], Vec::as_slice);
+    let chosen = body.pointer("/tool_choice/function/name");
     tools
         .iter()
+        .filter(|tool| chosen.is_none_or(|chosen| *chosen == tool["function"]["name"]))
         .filter_map(|tool| {
             let function = &tool["function"];
             Some(Tool {

@@ -14,9 +14,11 @@ const MAX_CALLS: usize = 64;
 
 /// One reply of the model: a final text, or tool calls.
 pub(super) struct Reply {
-    pub(super) id: String,
+    /// Unique to seed and conversation; each dialect has its own prefix.
+    pub(super) token: String,
     pub(super) content: Content,
-    pub(super) usage: Usage,
+    /// What the reply says it cost; a fault may leave it out.
+    pub(super) usage: Option<Usage>,
 }
 
 /// What a reply consists of.
@@ -27,14 +29,21 @@ pub(super) enum Content {
 
 /// One tool call; `arguments` is JSON as text, as OpenAI sends it.
 pub(super) struct Call {
-    pub(super) id: String,
+    /// Unique to the call; each dialect has its own prefix.
+    pub(super) token: String,
     pub(super) name: String,
     pub(super) arguments: String,
 }
 
 /// Token counts, at four characters a token.
+#[derive(Clone, Copy)]
 pub(super) struct Usage {
+    /// The whole prompt, cached or not.
     pub(super) prompt: usize,
+    /// The part of the prompt that was read from the cache.
+    pub(super) cache_read: usize,
+    /// The part of the prompt that was written to the cache.
+    pub(super) cache_written: usize,
     pub(super) completion: usize,
 }
 
@@ -55,11 +64,13 @@ pub fn answer(seed: u64, _model: &str, messages: &Value) -> String {
 pub(super) fn reply(seed: u64, request: &Request) -> Reply {
     let content = content(seed, request);
     Reply {
-        id: format!("chatcmpl-{}", token(seed, request, "completion")),
-        usage: Usage {
+        token: token(seed, request, "completion"),
+        usage: Some(Usage {
             prompt: prompt_tokens(request),
+            cache_read: 0,
+            cache_written: 0,
             completion: completion_tokens(&content),
-        },
+        }),
         content,
     }
 }
@@ -67,7 +78,7 @@ pub(super) fn reply(seed: u64, request: &Request) -> Reply {
 fn content(seed: u64, request: &Request) -> Content {
     let input = request.input();
     let turns = number(&input, "turns").unwrap_or(1);
-    if request.turn() < turns
+    if (request.must_call || request.turn() < turns)
         && let Some(tool) = request.tools.first()
     {
         let calls = number(&input, "calls").unwrap_or(1).clamp(1, MAX_CALLS);
@@ -87,8 +98,8 @@ fn call(seed: u64, request: &Request, tool: &super::request::Tool, index: usize)
     let token = token(seed, request, &format!("call/{index}"));
     Call {
         arguments: tool_arguments(&tool.parameters, &token),
-        id: format!("call_{token}"),
         name: tool.name.clone(),
+        token,
     }
 }
 
@@ -210,7 +221,7 @@ mod tests {
         let Content::Calls(calls) = reply.content else {
             panic!("the first of two turns calls the tool");
         };
-        let ids: std::collections::HashSet<_> = calls.iter().map(|call| &call.id).collect();
+        let ids: std::collections::HashSet<_> = calls.iter().map(|call| &call.token).collect();
         assert_eq!((calls.len(), ids.len()), (3, 3));
         assert!(calls[0].arguments.starts_with("{\"q\":\"mock-"));
     }

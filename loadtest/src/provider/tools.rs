@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::log::Entry;
 use super::script::digest;
-use super::{Provider, wire};
+use super::{Provider, openai};
 
 type Parameters = Query<HashMap<String, String>>;
 
@@ -82,7 +82,7 @@ async fn slow(
     let asked = parameters.get("ms").map(|ms| ms.parse::<u32>());
     let Some(Ok(ms)) = asked else {
         entry.finish(StatusCode::BAD_REQUEST);
-        return wire::error(
+        return openai::error(
             StatusCode::BAD_REQUEST,
             "Give ms, a number of milliseconds.",
         );
@@ -91,7 +91,7 @@ async fn slow(
     if !provider.wait_until(due).await {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         entry.finish(status);
-        return wire::error(status, "The provider is being stopped.");
+        return openai::error(status, "The provider is being stopped.");
     }
     entry.finish(StatusCode::OK);
     Json(json!({"waited_ms": ms})).into_response()

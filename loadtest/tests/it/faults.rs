@@ -114,3 +114,70 @@ async fn a_hang_and_a_stall_last_until_the_client_leaves() {
     let ends: Vec<_> = lines.iter().map(|line| line.status).collect();
     assert_eq!(ends, [Status::Aborted, Status::Aborted]);
 }
+
+#[tokio::test]
+async fn a_wait_is_announced_in_each_form() {
+    let fixture = start().await;
+    let header = async |form: &str, name: &str| {
+        let body = ask(&format!("fault=429 retry-after=90 retry-form={form}"));
+        let refused = fixture.chat(&body).await;
+        let value = refused.headers().get(name);
+        value.map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(header("seconds", "retry-after").await.unwrap(), "90");
+    assert_eq!(header("ms", "retry-after-ms").await.unwrap(), "90000");
+    let openai = header("openai", "x-ratelimit-reset-requests").await;
+    assert_eq!(openai.unwrap(), "1m30s");
+    assert_eq!(header("none", "retry-after").await, None);
+
+    let in_90_s = chrono::Utc::now() + chrono::Duration::seconds(90);
+    let near = |time: chrono::DateTime<chrono::Utc>| (time - in_90_s).num_seconds().abs() <= 5;
+    let date = header("date", "retry-after").await.unwrap();
+    assert!(
+        near(
+            chrono::DateTime::parse_from_rfc2822(&date)
+                .unwrap()
+                .to_utc()
+        ),
+        "{date}"
+    );
+    let time = header("anthropic", "anthropic-ratelimit-requests-reset")
+        .await
+        .unwrap();
+    assert!(near(time.parse().unwrap()), "{time}");
+}
+
+#[tokio::test]
+async fn an_answer_may_have_headers_only_or_lack_its_cost() {
+    let fixture = start().await;
+    let mut hanging = fixture.chat(&streamed(ask("fault=hang-body"))).await;
+    assert_eq!(hanging.status(), StatusCode::OK);
+    let more = tokio::time::timeout(std::time::Duration::from_millis(100), hanging.chunk()).await;
+    assert!(more.is_err(), "{more:?}");
+
+    let body = fixture
+        .chat(&streamed(ask("fault=no-usage")))
+        .await
+        .text()
+        .await;
+    let stream = assemble(&body.unwrap());
+    assert!(stream.done && stream.usage.is_none());
+}
+
+#[tokio::test]
+async fn a_share_of_all_requests_fails_until_that_is_taken_back() {
+    let fixture = start().await;
+    let half = json!({"status": 529, "share": 0.5});
+    fixture.post("/admin/faults", &half).send().await.unwrap();
+    let mut failed = 0;
+    for number in 0..100 {
+        let status = fixture.chat(&ask(&number.to_string())).await.status();
+        failed += usize::from(status == 529);
+    }
+    assert!((30..70).contains(&failed), "{failed}");
+    let url = format!("http://{}/admin/faults", fixture.running.addr);
+    fixture.http.delete(url).send().await.unwrap();
+    for number in 0..20 {
+        assert_eq!(fixture.chat(&ask(&number.to_string())).await.status(), 200);
+    }
+}

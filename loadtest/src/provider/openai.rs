@@ -1,13 +1,13 @@
 //! Replies and errors in OpenAI's wire format.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::request::Request;
-use super::script::{Call, Content, Reply, Usage};
+use super::script::{Call, Content, Reply};
 
 /// `created` of every reply, in Unix seconds; a clock would make equal requests differ.
 const CREATED: u64 = 1_735_689_600;
@@ -25,7 +25,7 @@ pub(super) fn event(data: &Value) -> Bytes {
 /// The whole reply as one `chat.completion` object.
 pub(super) fn completion(request: &Request, reply: &Reply) -> Value {
     json!({
-        "id": reply.id,
+        "id": format!("chatcmpl-{}", reply.token),
         "object": "chat.completion",
         "created": CREATED,
         "model": request.model,
@@ -36,7 +36,7 @@ pub(super) fn completion(request: &Request, reply: &Reply) -> Value {
             "logprobs": null,
             "finish_reason": finish_reason(&reply.content),
         }],
-        "usage": usage(&reply.usage),
+        "usage": usage(reply),
     })
 }
 
@@ -52,7 +52,7 @@ fn message(content: &Content) -> Value {
 
 fn tool_call(call: &Call) -> Value {
     let function = json!({"name": call.name, "arguments": call.arguments});
-    json!({"id": call.id, "type": "function", "function": function})
+    json!({"id": format!("call_{}", call.token), "type": "function", "function": function})
 }
 
 fn finish_reason(content: &Content) -> &'static str {
@@ -62,7 +62,10 @@ fn finish_reason(content: &Content) -> &'static str {
     }
 }
 
-fn usage(usage: &Usage) -> Value {
+fn usage(reply: &Reply) -> Value {
+    let Some(usage) = &reply.usage else {
+        return Value::Null;
+    };
     json!({
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
@@ -87,8 +90,8 @@ pub(super) fn events(request: &Request, reply: &Reply) -> Vec<Bytes> {
         .map(|delta| choice(delta, Value::Null))
         .collect();
     events.push(choice(json!({}), finish_reason(&reply.content).into()));
-    if request.include_usage {
-        let last = chunk(request, reply, json!([]), usage(&reply.usage));
+    if request.include_usage && reply.usage.is_some() {
+        let last = chunk(request, reply, json!([]), usage(reply));
         events.push(event(&last));
     }
     events.push(DONE);
@@ -98,7 +101,7 @@ pub(super) fn events(request: &Request, reply: &Reply) -> Vec<Bytes> {
 /// With `include_usage` every chunk has the member `usage`, null in all but the last.
 fn chunk(request: &Request, reply: &Reply, choices: Value, usage: Value) -> Value {
     let mut chunk = json!({
-        "id": reply.id,
+        "id": format!("chatcmpl-{}", reply.token),
         "object": "chat.completion.chunk",
         "created": CREATED,
         "model": request.model,
@@ -125,7 +128,7 @@ fn calls_deltas(calls: &[Call]) -> Vec<Value> {
     for (index, call) in calls.iter().enumerate() {
         let function = json!({"name": call.name, "arguments": ""});
         deltas.push(json!({"tool_calls": [{
-            "index": index, "id": call.id, "type": "function", "function": function,
+            "index": index, "id": format!("call_{}", call.token), "type": "function", "function": function,
         }]}));
         let middle = call.arguments.floor_char_boundary(call.arguments.len() / 2);
         let (first, second) = call.arguments.split_at(middle);
@@ -156,18 +159,10 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response {
     (status, Json(error_object(kind, code, message))).into_response()
 }
 
-/// An error answer as a fault: a rate limit carries OpenAI's limit headers, `retry_after` is in seconds.
-pub(super) fn fault(status: StatusCode, retry_after: Option<u64>) -> Response {
-    let reason = status.canonical_reason().unwrap_or("Unknown status");
-    let mut response = error(status, &format!("{reason}: asked for by the test."));
-    let headers = response.headers_mut();
-    if let Some(seconds) = retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        headers.insert("x-ratelimit-remaining-requests", HeaderValue::from(0));
-    }
-    response
+/// What a stream carries when it fails after it has begun.
+pub(super) fn error_event() -> Bytes {
+    let message = "The server had an error while processing your request.";
+    event(&error_object("server_error", None, message))
 }
 
 /// 429 of the billing family.
