@@ -1,5 +1,6 @@
 //! The core kinds of a standalone server: what Ark's manifests and controllers refer to where no cluster is.
 
+use self::Scope::{Cluster, Namespaced};
 use crate::catalog::{Cell, Column, Resource, Rules};
 
 pub(crate) const AGE: Column = Column {
@@ -10,118 +11,69 @@ pub(crate) const AGE: Column = Column {
 };
 
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
+const LEASES: &str = "coordination.k8s.io";
+const EVENTS: &str = "events.k8s.io";
+const ACCESS: &str = "authorization.k8s.io";
+const IDENTITY: &str = "authentication.k8s.io";
 const RBAC_WARNING: &str =
     "this server stores RBAC objects but does not enforce them: its token may do everything";
 
+const PLAIN: Rules = Rules::Stored { warning: None };
+const REVIEW: Rules = Rules::Review;
+const UNENFORCED: Rules = Rules::Stored {
+    warning: Some(RBAC_WARNING),
+};
+
+/// Whether objects live in namespaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Namespaced,
+    Cluster,
+}
+
+/// Group, kind, short names, scope and rules; the version is v1 everywhere.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    Scope,
+    Rules,
+);
+
+const TABLE: [Row; 16] = [
+    ("", "ConfigMap", &["cm"], Namespaced, PLAIN),
+    ("", "Event", &["ev"], Namespaced, Rules::Event),
+    ("", "Namespace", &["ns"], Cluster, Rules::Namespace),
+    ("", "Secret", &[], Namespaced, Rules::Secret),
+    ("", "ServiceAccount", &["sa"], Namespaced, PLAIN),
+    ("", "Service", &["svc"], Namespaced, PLAIN),
+    (LEASES, "Lease", &[], Namespaced, PLAIN),
+    (EVENTS, "Event", &["ev"], Namespaced, Rules::Event),
+    (RBAC, "ClusterRole", &[], Cluster, UNENFORCED),
+    (RBAC, "ClusterRoleBinding", &[], Cluster, UNENFORCED),
+    (RBAC, "Role", &[], Namespaced, UNENFORCED),
+    (RBAC, "RoleBinding", &[], Namespaced, UNENFORCED),
+    (ACCESS, "SelfSubjectAccessReview", &[], Cluster, REVIEW),
+    (ACCESS, "SelfSubjectRulesReview", &[], Cluster, REVIEW),
+    (ACCESS, "SubjectAccessReview", &[], Cluster, REVIEW),
+    (IDENTITY, "SelfSubjectReview", &[], Cluster, REVIEW),
+];
+
 /// The core kinds, in the order of discovery.
-pub(crate) fn resources() -> Vec<Resource> {
-    let plain = Rules::Stored { warning: None };
-    let rbac = Rules::Stored {
-        warning: Some(RBAC_WARNING),
-    };
-    let mut all = vec![
-        namespaced("", "v1", "ConfigMap", "configmaps", &["cm"], plain),
-        namespaced("", "v1", "Event", "events", &["ev"], Rules::Event),
-        cluster(
-            "",
-            "v1",
-            "Namespace",
-            "namespaces",
-            &["ns"],
-            Rules::Namespace,
-        ),
-        namespaced("", "v1", "Secret", "secrets", &[], Rules::Secret),
-        namespaced(
-            "",
-            "v1",
-            "ServiceAccount",
-            "serviceaccounts",
-            &["sa"],
-            plain,
-        ),
-        namespaced("", "v1", "Service", "services", &["svc"], plain),
-        namespaced("coordination.k8s.io", "v1", "Lease", "leases", &[], plain),
-        namespaced(
-            "events.k8s.io",
-            "v1",
-            "Event",
-            "events",
-            &["ev"],
-            Rules::Event,
-        ),
-        cluster(RBAC, "v1", "ClusterRole", "clusterroles", &[], rbac),
-        cluster(
-            RBAC,
-            "v1",
-            "ClusterRoleBinding",
-            "clusterrolebindings",
-            &[],
-            rbac,
-        ),
-        namespaced(RBAC, "v1", "Role", "roles", &[], rbac),
-        namespaced(RBAC, "v1", "RoleBinding", "rolebindings", &[], rbac),
-    ];
-    let authorization = "authorization.k8s.io";
-    for (kind, plural) in [
-        ("SelfSubjectAccessReview", "selfsubjectaccessreviews"),
-        ("SelfSubjectRulesReview", "selfsubjectrulesreviews"),
-        ("SubjectAccessReview", "subjectaccessreviews"),
-    ] {
-        all.push(cluster(
-            authorization,
-            "v1",
-            kind,
-            plural,
-            &[],
-            Rules::Review,
-        ));
-    }
-    let authentication = "authentication.k8s.io";
-    let kind = "SelfSubjectReview";
-    all.push(cluster(
-        authentication,
-        "v1",
-        kind,
-        "selfsubjectreviews",
-        &[],
-        Rules::Review,
-    ));
-    all
-}
-
-fn namespaced(
-    group: &str,
-    version: &str,
-    kind: &str,
-    plural: &str,
-    short_names: &'static [&'static str],
-    rules: Rules,
-) -> Resource {
-    Resource {
-        namespaced: true,
-        ..cluster(group, version, kind, plural, short_names, rules)
-    }
-}
-
-fn cluster(
-    group: &str,
-    version: &str,
-    kind: &str,
-    plural: &str,
-    short_names: &'static [&'static str],
-    rules: Rules,
-) -> Resource {
-    Resource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
-        singular: kind.to_lowercase(),
-        namespaced: false,
-        short_names,
-        columns: columns(kind),
-        rules,
-    }
+pub(crate) fn resources() -> impl Iterator<Item = Resource> {
+    TABLE
+        .into_iter()
+        .map(|(group, kind, short_names, scope, rules)| Resource {
+            group: group.to_owned(),
+            version: "v1".to_owned(),
+            kind: kind.to_owned(),
+            plural: format!("{}s", kind.to_lowercase()),
+            singular: kind.to_lowercase(),
+            namespaced: scope == Namespaced,
+            short_names,
+            columns: columns(kind),
+            rules,
+        })
 }
 
 fn columns(kind: &str) -> Vec<Column> {
