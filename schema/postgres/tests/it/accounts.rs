@@ -104,6 +104,8 @@ async fn an_ordinary_user_needs_nothing_of_root() {
         .uid(nobody.uid.as_raw())
         .gid(nobody.gid.as_raw())
         .env("HOME", home.path())
+        // What this process uses may be closed for others, too.
+        .env("TMPDIR", home.path())
         .current_dir(home.path())
         .output()
         .unwrap();

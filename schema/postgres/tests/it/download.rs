@@ -133,7 +133,8 @@ fn without_network_the_remedy_is_named_soon() {
     assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
 
-/// The releases in the cache and when they came; a broken download would leave more names.
+/// The folders of the pinned release in the cache and when they came; a broken download would leave more names. Other
+/// tests fetch other releases at the same time.
 fn fetched(cache: &Path) -> Vec<(String, SystemTime)> {
     let mut names: Vec<_> = std::fs::read_dir(cache)
         .unwrap()
@@ -142,7 +143,7 @@ fn fetched(cache: &Path) -> Vec<(String, SystemTime)> {
             let name = entry.file_name().into_string().unwrap();
             (name, entry.metadata().unwrap().modified().unwrap())
         })
-        .filter(|(name, _)| name.starts_with("postgresql-"))
+        .filter(|(name, _)| name.starts_with("postgresql-18."))
         .collect();
     names.sort();
     names
