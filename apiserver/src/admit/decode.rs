@@ -117,69 +117,30 @@ fn check_place(target: &Target, object: &mut Object) -> Result<()> {
 
 /// Refuses metadata of the wrong types and drops what is null or empty, as a round trip through ObjectMeta does.
 fn check_metadata(resource: &Resource, object: &mut Object) -> Result<()> {
-    let refuse = |value: &Value, field: &str, type_: &str| {
-        Err(Status::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: \
-             json: cannot unmarshal {found} into Go struct field {field} of type {type_}",
-            kind = resource.kind,
-            version = resource.version,
-            found = json_type(value),
-        )))
-    };
-    match object.get("metadata") {
-        None | Some(Value::Null | Value::Object(_)) => {}
-        Some(other) => return refuse(other, "metadata", "v1.ObjectMeta"),
-    }
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    object_meta::check_types(metadata).map_err(|why| {
+        let (kind, version) = (&resource.kind, &resource.version);
+        Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+        ))
+    })?;
     let metadata = object::metadata_mut(object);
-    metadata.retain(|_, value| !value.is_null());
-    for (field, value) in metadata.iter() {
-        if let Some((value, type_)) = misfit(field, value) {
-            return refuse(value, &format!("ObjectMeta.{field}"), type_);
+    for field in ["labels", "annotations"] {
+        let entries = metadata.get_mut(field).and_then(Value::as_object_mut);
+        for (_, value) in entries.into_iter().flatten() {
+            if value.is_null() {
+                *value = "".into();
+            }
         }
     }
     metadata.retain(|_, value| match value {
+        Value::Null => false,
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(entries) => !entries.is_empty(),
         _ => true,
     });
     Ok(())
-}
-
-/// The part of a field of metadata that has the wrong type, and the right type.
-fn misfit<'a>(field: &str, value: &'a Value) -> Option<(&'a Value, &'static str)> {
-    match (field, value) {
-        ("labels" | "annotations", Value::Object(entries)) => entries
-            .values()
-            .find(|v| !v.is_string())
-            .map(|v| (v, "string")),
-        ("labels" | "annotations", _) => Some((value, "map[string]string")),
-        ("finalizers", Value::Array(items)) => {
-            items.iter().find(|v| !v.is_string()).map(|v| (v, "string"))
-        }
-        ("finalizers", _) => Some((value, "[]string")),
-        ("ownerReferences", Value::Array(items)) => items
-            .iter()
-            .find(|v| !v.is_object())
-            .map(|v| (v, "v1.OwnerReference")),
-        ("ownerReferences", _) => Some((value, "[]v1.OwnerReference")),
-        ("managedFields", _) => (!value.is_array()).then_some((value, "[]v1.ManagedFieldsEntry")),
-        ("generation" | "deletionGracePeriodSeconds", _) => {
-            (!value.is_i64()).then_some((value, "int64"))
-        }
-        _ => (!value.is_string()).then_some((value, "string")),
-    }
-}
-
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// Removes the fields that the resource does not know; with the keys that occurred twice they are what strictness is about.

@@ -204,7 +204,11 @@ fn check(
     }
     let main = old.is_none_or(|(_, part)| part == Part::Main);
     if let (true, Some(kind), true) = (errors.is_empty(), resource.ark(), main) {
-        let verdict = admission::validate_with(kind.kind, &value, found, server.admission);
+        let mut verdict = admission::validate_with(kind.kind, &value, found, server.admission);
+        if kind.kind == "Query" && old.is_some_and(|(old, _)| asks_the_same(old, &value)) {
+            // What it asks was accepted before: its Agent may have gone, and it must still be possible to cancel it.
+            verdict.errors.retain(|error| error.field == "spec.ttl");
+        }
         errors.extend(verdict.errors);
         warnings.extend(verdict.warnings);
     }
@@ -229,6 +233,16 @@ fn check(
         name,
         &errors,
     ))
+}
+
+/// Whether an update leaves everything that Ark looks at: the ends of a Query, `cancel` and `ttl`, may change.
+fn asks_the_same(old: &Object, new: &Value) -> bool {
+    let asked = |spec: Option<&Value>| {
+        let mut spec = spec.and_then(Value::as_object).cloned().unwrap_or_default();
+        spec.retain(|field, _| field != "cancel" && field != "ttl");
+        spec
+    };
+    asked(old.get("spec")) == asked(new.get("spec"))
 }
 
 fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -> Vec<FieldError> {
@@ -265,6 +279,17 @@ mod tests {
         assert_eq!(next_generation(&old, &same), 3);
         let other = object(json!({"metadata": {}, "spec": {"a": 2}}));
         assert_eq!(next_generation(&old, &other), 4);
+    }
+
+    #[test]
+    fn cancel_and_ttl_ask_nothing_new() {
+        let old = object(json!({"spec": {"input": "a", "ttl": "1h"}}));
+        let ended = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"input": "a", "ttl": "2h", "cancel": true}});
+        assert!(asks_the_same(&old, &ended));
+        assert!(!asks_the_same(
+            &old,
+            &json!({"spec": {"input": "b", "ttl": "1h"}})
+        ));
     }
 
     #[test]

@@ -310,3 +310,37 @@ async fn of_writers_with_one_version_one_wins() {
     );
     api.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_whose_target_went_can_be_ended_and_labelled_but_not_changed() {
+    let api = start().await;
+    api.create_model().await;
+    let path = format!("{QUERIES}/q");
+    let mut held = query("q");
+    held["metadata"]["finalizers"] = json!(["a.example/hold"]);
+    api.create(QUERIES, held).await;
+    let model = "/apis/ark.mckinsey.com/v1alpha1/namespaces/default/models/m";
+    assert_eq!(api.delete(model).await.0, 200);
+    for accepted in [
+        r#"{"metadata":{"labels":{"a":"b"}}}"#,
+        r#"{"spec":{"cancel":true,"ttl":"1h"}}"#,
+    ] {
+        let (code, object) = api.patch(&path, MERGE, accepted).await;
+        assert_eq!(code, 200, "{object}");
+    }
+    for (refused, field) in [
+        (r#"{"spec":{"ttl":"soon"}}"#, "spec.ttl"),
+        (r#"{"spec":{"input":"other"}}"#, "spec.target"),
+    ] {
+        let (code, status) = api.patch(&path, MERGE, refused).await;
+        assert_eq!(code, 422, "{status}");
+        assert_eq!(status["details"]["causes"][0]["field"], field);
+    }
+    assert_eq!(api.delete(&path).await.0, 200);
+    let (code, last) = api
+        .patch(&path, MERGE, r#"{"metadata":{"finalizers":null}}"#)
+        .await;
+    assert_eq!(code, 200, "{last}");
+    assert_eq!(api.get(&path).await.0, 404);
+    api.stop().await;
+}
