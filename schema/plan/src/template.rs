@@ -1,15 +1,39 @@
-//! Go templates, as Ark's prompts, inputs and HTTP bodies use them: text, fields, literals, comments and trim markers.
-//! What Go's `text/template` can do beyond that is refused by name and place, never rendered wrongly.
+//! Go templates, as Ark's prompts, inputs, HTTP bodies and selector prompts use them: what Go's `text/template` makes of
+//! decoded JSON, with its default functions. Rendering is bounded in time, depth and length.
 
-mod go_value;
+mod ast;
+mod budget;
+mod compare;
+mod escape;
+mod evaluate;
+mod execute;
+mod float;
+mod format;
+mod functions;
+mod integer;
 mod lex;
 mod literal;
 mod parse;
+mod pipeline;
+mod printf;
+mod quote;
+mod value;
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use go_value::GoValue;
+use ast::{Node, OperandKind};
 pub use parse::parse;
+
+/// The most bytes that a template may render to.
+pub const MAX_OUTPUT: usize = 10 << 20;
+
+/// Blocks and parentheses in each other; more is refused when parsing.
+const MAX_NESTING: usize = 100;
+
+/// The name of the template itself, which none of its definitions may take.
+const MAIN: &str = "t";
 
 /// Why a template cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +44,8 @@ pub enum TemplateErrorKind {
     Unsupported,
     /// It does not fit the data, such as a field of a string.
     Data,
+    /// It is too deep, takes too long or renders to too much.
+    Limit,
 }
 
 /// What is wrong with a template, and where.
@@ -54,27 +80,18 @@ impl Place {
     }
 }
 
-/// A parsed template.
+/// A parsed template with the templates that it defines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Node {
-    Text(String),
-    /// A literal, already printed.
-    Literal(String),
-    /// The data itself when empty, else the fields to follow.
-    Field(Vec<String>, Place),
+    definitions: BTreeMap<String, Vec<Node>>,
 }
 
 /// A rendered template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text.
+    /// The text; bytes that are no UTF-8 are replaced, as they can only come of cut strings.
     pub text: String,
-    /// Dotted paths that had no value and stand as `<no value>`, each once.
+    /// Dotted paths and variables that were to be printed and had no value, each once; most stand as `<no value>`.
     pub missing: Vec<String>,
 }
 
@@ -86,71 +103,20 @@ pub fn render(template: &str, data: &Value) -> Result<Rendered, TemplateError> {
 impl Template {
     /// Fills in the data; fields that are absent render as `<no value>`, as Go's default is.
     pub fn render(&self, data: &Value) -> Result<Rendered, TemplateError> {
-        let mut rendered = Rendered::default();
-        for node in &self.nodes {
-            match node {
-                Node::Text(text) | Node::Literal(text) => rendered.text.push_str(text),
-                Node::Field(path, place) => match follow(data, path, *place)? {
-                    Some(value) => rendered.text.push_str(&GoValue(value).to_string()),
-                    None => {
-                        rendered.text.push_str("<no value>");
-                        let name = path.join(".");
-                        if !rendered.missing.contains(&name) {
-                            rendered.missing.push(name);
-                        }
-                    }
-                },
-            }
-        }
-        Ok(rendered)
+        execute::render(self, data)
     }
 
-    /// The dotted paths that the template reads, in order, repeated ones included.
+    /// The dotted paths that the template reads as they are written, definition by definition, repeated ones included.
     pub fn fields(&self) -> impl Iterator<Item = String> + '_ {
-        self.nodes.iter().filter_map(|node| match node {
-            Node::Field(path, _) => Some(path.join(".")),
-            _ => None,
-        })
-    }
-}
-
-// Go tells an absent key, whose fields are absent too, from a null, which has none.
-fn follow<'a>(
-    data: &'a Value,
-    path: &[String],
-    place: Place,
-) -> Result<Option<&'a Value>, TemplateError> {
-    let mut value = data;
-    for (depth, field) in path.iter().enumerate() {
-        value = match value {
-            Value::Object(members) => match members.get(field) {
-                Some(member) => member,
-                None => return Ok(None),
-            },
-            other => {
-                let holder = match depth {
-                    0 => "the data".to_owned(),
-                    _ => format!(".{}", path[..depth].join(".")),
-                };
-                let message = format!(
-                    "{holder} is {}, which has no field {field}",
-                    type_name(other)
-                );
-                return Err(place.error(TemplateErrorKind::Data, message));
-            }
-        };
-    }
-    Ok(Some(value).filter(|value| !value.is_null()))
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        let mut fields = Vec::new();
+        for nodes in self.definitions.values() {
+            ast::each_operand(nodes, &mut |operand| match &operand.kind {
+                OperandKind::Field(path) => fields.push(path.join(".")),
+                OperandKind::Variable(name, path) if name == "$" => fields.push(path.join(".")),
+                _ => {}
+            });
+        }
+        fields.into_iter()
     }
 }
 

@@ -217,7 +217,7 @@ fn refusals_name_object_field_and_remedy() {
     let cluster = cluster()
         .agent("far", json!({"modelRef": {"name": "gone"}}))
         .agent("broken", json!({"prompt": "a {{.x", "parameters": [{"name": "x", "value": "1"}]}))
-        .agent("loops", json!({"prompt": "{{range .x}}{{end}}", "parameters": [{"name": "x", "value": "1"}]}))
+        .agent("loops", json!({"prompt": "{{range .x}}", "parameters": [{"name": "x", "value": "1"}]}))
         .agent("toolless", json!({"tools": [{"type": "http", "name": "gone"}]}))
         .agent("asks", json!({"tools": [{"type": "http", "name": "weather", "approval": {"required": true}}]}))
         .agent("needs", json!({"parameters": [{"name": "a", "valueFrom": {"queryParameterRef": {"name": "city"}}}]}))
@@ -259,8 +259,8 @@ fn refusals_name_object_field_and_remedy() {
         ),
         (
             target("agent", "loops"),
-            Unsupported,
-            "spec.prompt cannot be used, at 1:3: {{range}} is not supported yet",
+            Template,
+            "spec.prompt cannot be used, at 1:3: {{range}} has no {{end}}",
         ),
         (
             target("agent", "toolless"),

@@ -46,7 +46,12 @@ pub(super) enum Kind {
 
 /// Cuts the template at its delimiters; comments vanish, trim markers are applied.
 pub(super) fn pieces(source: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
-    let mut lexer = Lexer { source, at: 0 };
+    let mut lexer = Lexer {
+        source,
+        at: 0,
+        counted: 0,
+        place: Place { line: 1, column: 1 },
+    };
     let mut pieces = Vec::new();
     let mut trim_start = false;
     loop {
@@ -100,6 +105,9 @@ fn is_word(c: char) -> bool {
 struct Lexer<'a> {
     source: &'a str,
     at: usize,
+    /// How far lines and columns are counted, and the place there.
+    counted: usize,
+    place: Place,
 }
 
 impl<'a> Lexer<'a> {
@@ -107,13 +115,18 @@ impl<'a> Lexer<'a> {
         &self.source[self.at..]
     }
 
-    fn place(&self) -> Place {
-        let before = &self.source[..self.at];
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Place {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+    fn place(&mut self) -> Place {
+        for c in self.source[self.counted..self.at].chars() {
+            match c {
+                '\n' => {
+                    self.place.line += 1;
+                    self.place.column = 1;
+                }
+                _ => self.place.column += 1,
+            }
         }
+        self.counted = self.at;
+        self.place
     }
 
     // The marker is the dash with one space; without the space it is a sign.
@@ -214,7 +227,7 @@ impl<'a> Lexer<'a> {
         if marker && run > 1 { run - 1 } else { run }
     }
 
-    fn terminated(&self) -> Result<(), TemplateError> {
+    fn terminated(&mut self) -> Result<(), TemplateError> {
         match self.rest().chars().next() {
             None => Ok(()),
             Some(c) if is_space(c) || ".,|:()".contains(c) => Ok(()),

@@ -1,6 +1,6 @@
-//! Go's constants: quoted strings, characters and numbers, printed as `{{constant}}` prints them.
+//! Go's constants: quoted strings, characters and numbers.
 
-use super::go_value::float;
+use super::ast::Constant;
 
 /// Why a constant cannot be taken.
 pub(super) enum Refused {
@@ -10,53 +10,63 @@ pub(super) enum Refused {
     Unsupported(String),
 }
 
-/// The text of a string in double quotes.
-pub(super) fn string(source: &str) -> Result<String, Refused> {
+/// The bytes of a string in double quotes.
+pub(super) fn string(source: &str) -> Result<Vec<u8>, Refused> {
     let inner = source[1..source.len() - 1].chars();
     unescape(inner, '"')
 }
 
-/// A character in single quotes, which prints as its number.
-pub(super) fn character(source: &str) -> Result<String, Refused> {
+/// A character in single quotes, which is its number.
+pub(super) fn character(source: &str) -> Result<i64, Refused> {
+    let malformed = || Refused::Bad(format!("malformed character constant: {source}"));
     let inner = source[1..source.len() - 1].chars();
-    let text = unescape(inner, '\'')?;
+    let bytes = unescape(inner, '\'')?;
+    if let ([byte], true) = (bytes.as_slice(), source.contains('\\')) {
+        return Ok(i64::from(*byte));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| malformed())?;
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
-        (Some(c), None) => Ok((c as u32).to_string()),
-        _ => Err(Refused::Bad(format!(
-            "malformed character constant: {source}"
-        ))),
+        (Some(c), None) => Ok(i64::from(u32::from(c))),
+        _ => Err(malformed()),
     }
 }
 
-fn unescape(mut rest: std::str::Chars<'_>, quote: char) -> Result<String, Refused> {
-    let mut text = String::new();
+fn unescape(mut rest: std::str::Chars<'_>, quote: char) -> Result<Vec<u8>, Refused> {
+    let mut bytes = Vec::new();
     while let Some(c) = rest.next() {
         if c != '\\' {
-            text.push(c);
+            push(&mut bytes, c);
             continue;
         }
         let escape = rest
             .next()
             .ok_or_else(|| Refused::Bad("escape at the end of a string".to_owned()))?;
-        text.push(match escape {
-            'a' => '\u{7}',
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'v' => '\u{b}',
-            '\\' => '\\',
-            c if c == quote => c,
-            'x' => byte(code(&mut rest, 2, 16, 0)?)?,
-            'u' => scalar(code(&mut rest, 4, 16, 0)?)?,
-            'U' => scalar(code(&mut rest, 8, 16, 0)?)?,
-            '0'..='7' => byte(code(&mut rest, 2, 8, escape.to_digit(8).unwrap_or(0))?)?,
+        match escape {
+            'a' => bytes.push(7),
+            'b' => bytes.push(8),
+            'f' => bytes.push(12),
+            'n' => bytes.push(b'\n'),
+            'r' => bytes.push(b'\r'),
+            't' => bytes.push(b'\t'),
+            'v' => bytes.push(11),
+            '\\' => bytes.push(b'\\'),
+            c if c == quote => push(&mut bytes, c),
+            'x' => bytes.push(byte(code(&mut rest, 2, 16, 0)?)?),
+            'u' => push(&mut bytes, scalar(code(&mut rest, 4, 16, 0)?)?),
+            'U' => push(&mut bytes, scalar(code(&mut rest, 8, 16, 0)?)?),
+            '0'..='7' => {
+                let first = escape.to_digit(8).unwrap_or(0);
+                bytes.push(byte(code(&mut rest, 2, 8, first)?)?);
+            }
             c => return Err(Refused::Bad(format!("unknown escape \\{c}"))),
-        });
+        }
     }
-    Ok(text)
+    Ok(bytes)
+}
+
+fn push(bytes: &mut Vec<u8>, c: char) {
+    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 fn code(
@@ -72,13 +82,8 @@ fn code(
     })
 }
 
-// In Go such an escape is a byte of UTF-8, not a character.
-fn byte(code: u32) -> Result<char, Refused> {
-    match code {
-        0..0x80 => Ok(char::from(code as u8)),
-        0x80..=0xff => Err(Refused::Unsupported("an escaped byte above 7f".to_owned())),
-        _ => Err(Refused::Bad("escape above 377".to_owned())),
-    }
+fn byte(code: u32) -> Result<u8, Refused> {
+    u8::try_from(code).map_err(|_| Refused::Bad("escape above 377".to_owned()))
 }
 
 fn scalar(code: u32) -> Result<char, Refused> {
@@ -86,22 +91,26 @@ fn scalar(code: u32) -> Result<char, Refused> {
 }
 
 /// A number: an integer in any base, else a float64.
-pub(super) fn number(source: &str) -> Result<String, Refused> {
+pub(super) fn number(source: &str) -> Result<Constant, Refused> {
     let bad = || Refused::Bad(format!("bad number syntax: {source:?}"));
     if source.contains('_') || source.ends_with('i') {
         return Err(Refused::Unsupported(format!("the number {source}")));
     }
-    if let Some(value) = integer(source) {
-        return Ok(value.to_string());
-    }
     let digits = source.trim_start_matches(['+', '-']);
+    let is_hexadecimal = digits.starts_with("0x") || digits.starts_with("0X");
+    if is_hexadecimal && source.contains(['p', 'P']) {
+        return Err(Refused::Unsupported(format!("the number {source}")));
+    }
+    if let Some(value) = integer(source) {
+        return Ok(Constant::Integer(value));
+    }
     if digits.starts_with(['n', 'N', 'i', 'I']) || digits.contains(['x', 'X', 'o', 'b']) {
         return Err(bad());
     }
     let value: f64 = source.parse().map_err(|_| bad())?;
     let whole = digits.bytes().all(|c| c.is_ascii_digit());
     match value.is_finite() && !whole {
-        true => Ok(float(value)),
+        true => Ok(Constant::Float(value)),
         false => Err(Refused::Bad(format!("integer overflow: {source}"))),
     }
 }
