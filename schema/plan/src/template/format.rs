@@ -58,9 +58,11 @@ pub(super) fn println(values: &[Value<'_>]) -> Vec<u8> {
 /// Prints a value with a verb; one that does not fit prints as `%!verb(type=value)`.
 pub(super) fn print_value(out: &mut Vec<u8>, spec: &Spec, verb: char, value: &Value<'_>) {
     let printed = match (verb, value) {
-        ('T' | 'v', value) if value.is_nothing() => Some("<nil>".into()),
-        ('T', value) => Some(value.type_name().into()),
-        ('v' | 't', Value::Bool(value)) => Some(value.to_string().into()),
+        // Only Go's Errorf knows this one.
+        ('w', _) => None,
+        ('T' | 'v', value) if value.is_nothing() => Some("<nil>".to_owned()),
+        ('T', value) => return print_text(out, spec, 's', value.type_name().as_bytes()),
+        ('v' | 't', Value::Bool(value)) => Some(value.to_string()),
         (_, Value::Text(text)) => return print_text(out, spec, verb, text),
         (_, Value::Integer(_) | Value::Byte(_)) if integer::print(out, spec, verb, value) => return,
         (_, Value::Float(value)) => return print_float(out, spec, verb, *value),
@@ -70,7 +72,7 @@ pub(super) fn print_value(out: &mut Vec<u8>, spec: &Spec, verb: char, value: &Va
         _ => None,
     };
     match printed {
-        Some::<String>(text) => pad(out, spec, text.as_bytes()),
+        Some(text) => pad(out, spec, text.as_bytes()),
         None => misfit(out, spec, verb, value),
     }
 }
@@ -150,7 +152,11 @@ fn element(out: &mut Vec<u8>, spec: &Spec, verb: char, item: &Json) {
 
 fn print_text(out: &mut Vec<u8>, spec: &Spec, verb: char, text: &[u8]) {
     match verb {
-        'v' if spec.go_syntax => pad(out, spec, quoted(text, '"', false).as_bytes()),
+        'v' if spec.go_syntax => pad(
+            out,
+            spec,
+            quoted(truncated(spec, text), '"', false).as_bytes(),
+        ),
         'v' | 's' => pad(out, spec, truncated(spec, text)),
         'q' => {
             let text = truncated(spec, text);

@@ -1,7 +1,7 @@
 //! Prints integers as Go's `fmt` does.
 
 use super::format::{Spec, pad};
-use super::quote::quoted;
+use super::quote::{is_printable, quoted};
 use super::value::Value;
 
 /// Prints an integer or a byte; prints nothing and says no when the verb is none for integers.
@@ -19,7 +19,11 @@ pub(super) fn print(out: &mut Vec<u8>, spec: &Spec, verb: char, value: &Value<'_
         }
         'U' => {
             let spec = unfilled(spec);
-            pad(out, &spec, unicode(&spec, negative, size).as_bytes());
+            let code = match negative {
+                true => size.wrapping_neg(),
+                false => size,
+            };
+            pad(out, &spec, unicode(&spec, code).as_bytes());
             return true;
         }
         verb => {
@@ -74,7 +78,7 @@ fn number(
         None => 0,
     };
     let mut zeros = "0".repeat(wanted.saturating_sub(digits.len()));
-    if verb == 'o' && spec.sharp && zeros.is_empty() && !digits.starts_with('0') {
+    if matches!(verb, 'o' | 'O') && spec.sharp && zeros.is_empty() && !digits.starts_with('0') {
         zeros.push('0');
     }
     let text = format!("{sign}{prefix}{zeros}{digits}");
@@ -82,13 +86,14 @@ fn number(
     true
 }
 
-fn unicode(spec: &Spec, negative: bool, size: u64) -> String {
+fn unicode(spec: &Spec, code: u64) -> String {
     let precision = spec.precision.unwrap_or(4).max(4);
-    let digits = format!("{size:X}");
+    let digits = format!("{code:X}");
     let zeros = "0".repeat(precision.saturating_sub(digits.len()));
-    match spec.sharp {
-        true => format!("U+{zeros}{digits} '{}'", character(negative, size)),
-        false => format!("U+{zeros}{digits}"),
+    let shown = u32::try_from(code).ok().and_then(char::from_u32);
+    match shown.filter(|c| spec.sharp && is_printable(*c)) {
+        Some(c) => format!("U+{zeros}{digits} '{c}'"),
+        None => format!("U+{zeros}{digits}"),
     }
 }
 

@@ -192,11 +192,8 @@ impl<'s> Reader<'_, 's> {
                 None => break,
                 Some(token) if is(token, ")") => break,
                 Some(token) if is(token, "|") => {
+                    // Go lets the last command end with one too.
                     self.next();
-                    self.skip_space();
-                    if self.peek().is_none_or(|token| is(token, ")")) {
-                        return Err(syntax(token.place, "missing value for command after |"));
-                    }
                     break;
                 }
                 Some(token) => return Err(unexpected(token, "operand")),

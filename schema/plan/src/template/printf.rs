@@ -73,7 +73,7 @@ impl Printer<'_, '_> {
             self.out
                 .extend_from_slice(format!("%!{verb}(BADINDEX)").as_bytes());
         } else if let Some(value) = self.arguments.get(self.argument) {
-            if verb == 'v' {
+            if matches!(verb, 'v' | 'w') {
                 spec.go_syntax = std::mem::take(&mut spec.sharp);
                 spec.plus = false;
             }

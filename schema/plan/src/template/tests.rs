@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Every template of the corpus renders as Go renders it, byte for byte, and fails where Go fails.
+/// Every template of the corpus renders as Go 1.26 renders it, byte for byte, and fails where Go fails: 176 like those of
+/// prompts, the others thrown together at random.
 #[test]
 fn renders_as_go_does() {
     let cases = include_str!("../../tests/data/go-template.jsonl");
@@ -28,7 +29,7 @@ fn renders_as_go_does() {
             (ours, want) => wrong.push(format!("{template}: {ours:?}, not {want:?}")),
         }
     }
-    assert_eq!(cases.lines().count(), 176);
+    assert_eq!(cases.lines().count(), 400);
     assert!(
         wrong.is_empty(),
         "{} differ:\n{}",
@@ -61,7 +62,7 @@ fn names_the_place() {
         ("{{.a-b}}", "1:5: bad character '-'"),
         ("{{.a b}}", "1:6: function \"b\" not defined"),
         ("{{}}", "1:1: missing value for command"),
-        ("ä\n zwei {{ .a | }}", "2:13: missing value for command"),
+        ("ä\n zwei {{ .a | | }}", "2:15: unexpected \"|\" in command"),
         ("\n{{if .a}}x", "2:3: {{if}} has no {{end}}"),
         (
             "{{range .a}}{{else if}}{{end}}",
