@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod accidents;
+mod charts;
 mod commands;
 mod crds;
 mod dashboards;
+mod deployment;
 mod graph;
 mod input;
 mod scale;
