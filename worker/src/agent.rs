@@ -95,7 +95,7 @@ pub(crate) async fn run_model(scene: &Scene<'_>, model: &ModelPlan) -> Result<Ou
 pub(crate) async fn run_tool(scene: &Scene<'_>, tool: &ToolPlan) -> Result<Outcome, Halt> {
     let mut warnings = Vec::new();
     let arguments = prompt::input(scene, &mut warnings).await?;
-    let result = tool::call(scene, "call.1", tool, &arguments).await?;
+    let result = tool::call(scene, "call.1", tool, None, &arguments).await?;
     if let ToolResult::Error(text) = &result {
         return Err(Failure::new(Class::Tool, format!("Tool {}: {text}", tool.name)).into());
     }
@@ -165,26 +165,27 @@ async fn run_calls(
     agent: &AgentPlan,
     calls: &[ToolCall],
 ) -> Vec<Result<ToolResult, Halt>> {
-    let one = |(number, call): (usize, &ToolCall)| {
+    let one = |(number, call)| {
         let path = format!("{turn}/call.{}", number + 1);
-        let tool = agent
-            .tools
-            .iter()
-            .find(|tool| tool.name == call.function.name);
-        let (name, arguments) = (call.function.name.clone(), call.function.arguments.clone());
-        async move {
-            match tool {
-                Some(tool) => tool::call(scene, &path, tool, &arguments).await,
-                None => Ok(ToolResult::Error(format!(
-                    "there is no tool named {name:?}"
-                ))),
-            }
-        }
+        run_call(scene, path, agent, call)
     };
-    stream::iter(calls.iter().enumerate().map(one))
-        .buffered(PARALLEL_CALLS)
-        .collect()
-        .await
+    let calls: Vec<_> = calls.iter().enumerate().map(one).collect();
+    stream::iter(calls).buffered(PARALLEL_CALLS).collect().await
+}
+
+async fn run_call(
+    scene: &Scene<'_>,
+    path: String,
+    agent: &AgentPlan,
+    call: &ToolCall,
+) -> Result<ToolResult, Halt> {
+    let (name, arguments) = (&call.function.name, &call.function.arguments);
+    match agent.tools.iter().find(|tool| tool.name == *name) {
+        Some(tool) => tool::call(scene, &path, tool, Some(&call.id), arguments).await,
+        None => Ok(ToolResult::Error(format!(
+            "there is no tool named {name:?}"
+        ))),
+    }
 }
 
 fn said(name: String, reply: Reply) -> Message {

@@ -131,7 +131,6 @@ impl Claimer {
         process.metrics.claimed.inc_by(batch.runs.len() as u64);
         let mut entered = Vec::with_capacity(batch.runs.len());
         for (run, permit) in batch.runs.into_iter().zip(free) {
-            process.metrics.queue_wait.observe(run.waited.as_secs_f64());
             // None: the lease was lost meanwhile, and so is the run.
             let Some(handle) = process
                 .runs

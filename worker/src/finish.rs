@@ -7,12 +7,14 @@ use std::time::Duration;
 use ark_plan::Outcome;
 use ark_store::{Fenced, Finish, Retry, Store};
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use crate::backoff::Backoff;
 use crate::batch::gather;
 use crate::metrics::Metrics;
 use crate::runs::{Handle, Runs};
 use crate::slots::Slot;
+use crate::trace;
 
 const WINDOW: Duration = Duration::from_millis(10);
 const MOST: usize = 256;
@@ -31,12 +33,13 @@ pub(crate) enum Ending {
     GiveBack,
 }
 
-/// An ending with what it holds until it is written: the run's place in memory and its slot.
+/// An ending with what it holds until it is written: the run's place in memory, its slot, and the span of the write.
 #[derive(Debug)]
 struct Ended {
     handle: Arc<Handle>,
     ending: Ending,
     _slot: Slot,
+    _span: Span,
 }
 
 /// Where runs hand in their endings.
@@ -66,12 +69,17 @@ impl Finisher {
 
     /// Hands in an ending; the slot stays taken until it is written, which bounds what is kept in memory.
     pub(crate) fn end(&self, handle: Arc<Handle>, slot: Slot, ending: Ending) {
+        let span = trace::finish();
+        if let Ending::Outcome(outcome) = &ending {
+            trace::ended(&Span::current(), &span, outcome);
+        }
         if self
             .queue
             .send(Ended {
                 handle,
                 ending,
                 _slot: slot,
+                _span: span,
             })
             .is_err()
         {

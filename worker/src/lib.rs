@@ -6,6 +6,7 @@
 //! them into Kubernetes; `upkeep` cleans up after the dead. A process without slots does the last two only.
 
 mod agent;
+mod api;
 mod backoff;
 mod batch;
 mod beat;
@@ -33,17 +34,19 @@ mod secrets;
 mod slots;
 mod steps;
 mod tool;
+mod trace;
 mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ark_api::admission::ModelUrlPolicy;
 use ark_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use metrics::Metrics;
-pub use provider::{ProviderMode, Timeouts};
+pub use provider::{Overrides, ProviderMode, Timeouts};
 
 use beat::Heart;
 use claim::Claimer;
@@ -65,6 +68,10 @@ pub struct Config {
     pub slots: usize,
     /// Which providers are called.
     pub provider: ProviderMode,
+    /// What stands above the Models' own addresses and keys in [`ProviderMode::Auto`]; nothing by default.
+    pub overrides: Overrides,
+    /// Which base URLs may come from Secrets; all others were checked when planning.
+    pub model_url_policy: ModelUrlPolicy,
     /// The clocks of one model call.
     pub timeouts: Timeouts,
     /// How long running executions may go on after a shutdown was asked for.
@@ -80,6 +87,8 @@ impl Config {
             name: name.into(),
             slots: 100,
             provider,
+            overrides: Overrides::default(),
+            model_url_policy: ModelUrlPolicy::Local,
             timeouts: Timeouts::default(),
             drain: Duration::from_secs(60),
             metrics,

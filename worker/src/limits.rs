@@ -67,9 +67,7 @@ impl Limits {
             }
         }
         drop(waiting);
-        self.metrics
-            .limit_wait
-            .observe(started.elapsed().as_secs_f64());
+        self.metrics.limit_wait(started.elapsed());
         Permit { _place: place }
     }
 

@@ -5,17 +5,23 @@ use std::time::Duration;
 use ark_plan::{Class, Outcome, Phase, Usage};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::exponential_buckets;
 use prometheus_client::registry::Registry;
+
+use crate::trace;
+
+/// Durations, each bucket with the trace of one that fell into it, where traces are exported.
+type Seconds = HistogramWithExemplars<Trace>;
 
 /// Handles to the metrics of one process; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(crate) slots_busy: Gauge,
     pub(crate) claimed: Counter,
-    pub(crate) queue_wait: Histogram,
+    queue_wait: Seconds,
     ended: Family<Ended, Counter>,
     pub(crate) retried: Counter,
     pub(crate) given_back: Counter,
@@ -24,11 +30,12 @@ pub struct Metrics {
     pub(crate) steps: Counter,
     pub(crate) replayed: Counter,
     model_calls: Family<Called, Counter>,
-    model_call: Histogram,
+    model_call: Seconds,
+    first_token: Seconds,
     tokens: Family<Kind, Counter>,
     tool_calls: Family<Called, Counter>,
-    tool_call: Histogram,
-    pub(crate) limit_wait: Histogram,
+    tool_call: Seconds,
+    limit_wait: Seconds,
     reports: Family<Called, Counter>,
     upkeep: Family<Kind, Counter>,
 }
@@ -49,11 +56,16 @@ struct Kind {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Trace {
+    trace_id: String,
+}
+
 impl Metrics {
     /// Declares the metrics in `registry`; once per process.
     pub fn new(registry: &mut Registry) -> Self {
         // 5 ms to about 11 minutes.
-        let seconds = || Histogram::new(exponential_buckets(0.005, 2.0, 18));
+        let seconds = || Seconds::new(exponential_buckets(0.005, 2.0, 18));
         let metrics = Self {
             slots_busy: Gauge::default(),
             claimed: Counter::default(),
@@ -67,6 +79,7 @@ impl Metrics {
             replayed: Counter::default(),
             model_calls: Family::default(),
             model_call: seconds(),
+            first_token: seconds(),
             tokens: Family::default(),
             tool_calls: Family::default(),
             tool_call: seconds(),
@@ -139,6 +152,11 @@ impl Metrics {
             "Duration of model calls",
             self.model_call.clone(),
         );
+        registry.register(
+            "ark_model_first_token_seconds",
+            "From the request to the first token of a streamed reply",
+            self.first_token.clone(),
+        );
         registry.register("ark_model_tokens", "Tokens by kind", self.tokens.clone());
         registry.register(
             "ark_tool_calls",
@@ -180,8 +198,21 @@ impl Metrics {
             .inc();
     }
 
+    /// The run of the current span waited this long for a worker.
+    pub(crate) fn queue_wait(&self, waited: Duration) {
+        observe(&self.queue_wait, waited);
+    }
+
+    pub(crate) fn limit_wait(&self, waited: Duration) {
+        observe(&self.limit_wait, waited);
+    }
+
+    pub(crate) fn first_token(&self, after: Duration) {
+        observe(&self.first_token, after);
+    }
+
     pub(crate) fn model_call(&self, result: Result<Usage, Class>, took: Duration) {
-        self.model_call.observe(took.as_secs_f64());
+        observe(&self.model_call, took);
         match result {
             Ok(usage) => {
                 self.model_calls
@@ -209,7 +240,7 @@ impl Metrics {
     }
 
     pub(crate) fn tool_call(&self, result: &'static str, took: Duration) {
-        self.tool_call.observe(took.as_secs_f64());
+        observe(&self.tool_call, took);
         self.tool_calls.get_or_create(&Called { result }).inc();
     }
 
@@ -220,4 +251,10 @@ impl Metrics {
     pub(crate) fn upkeep(&self, kind: &'static str, rows: u64) {
         self.upkeep.get_or_create(&Kind { kind }).inc_by(rows);
     }
+}
+
+/// Counts a duration, with the trace of the current span as its exemplar.
+fn observe(seconds: &Seconds, took: Duration) {
+    let trace = trace::current_id().map(|trace_id| Trace { trace_id });
+    seconds.observe(took.as_secs_f64(), trace, None);
 }

@@ -11,7 +11,7 @@ use crate::gate::Lease;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::plans::Plans;
-use crate::provider::Models;
+use crate::provider::{Models, Settings};
 use crate::runs::Runs;
 use crate::secrets::Secrets;
 use crate::tool::Tools;
@@ -60,8 +60,12 @@ impl Process {
         let (finisher, finish_loop) =
             Finisher::new(store.clone(), Arc::clone(&runs), metrics.clone());
         let models = Models::new(
-            config.provider.clone(),
-            config.timeouts,
+            Settings {
+                mode: config.provider.clone(),
+                overrides: config.overrides.clone(),
+                url_policy: config.model_url_policy,
+                timeouts: config.timeouts,
+            },
             secrets.clone(),
             limits.clone(),
             metrics.clone(),

@@ -1,7 +1,5 @@
 //! Queries in Kubernetes, as far as the reporter needs them.
 
-use std::time::Duration;
-
 use ark_store::Report;
 use http::HeaderValue;
 use kube::Client;
@@ -10,8 +8,7 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Well within a report's lease, so that a server which hangs does not keep every place of the reporter.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::{api, trace};
 
 /// Reads Queries and patches their status; cheap to clone.
 #[derive(Clone)]
@@ -87,7 +84,9 @@ impl Queries {
         let mut request = requests(&report.namespace)
             .patch_subresource("status", &report.name, &PatchParams::default(), &patch)
             .map_err(|error| Refusal::Other(error.to_string()))?;
-        if let Some(Ok(trace)) = report.trace.as_deref().map(HeaderValue::try_from) {
+        if let Some(trace) = trace::outgoing(report.trace.as_deref())
+            && let Ok(trace) = HeaderValue::try_from(&*trace)
+        {
             request.headers_mut().insert("traceparent", trace);
         }
         let object = self.send(request).await?;
@@ -95,10 +94,7 @@ impl Queries {
     }
 
     async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Object, Refusal> {
-        match tokio::time::timeout(PATIENCE, self.client.request(request)).await {
-            Ok(answer) => answer.map_err(refusal),
-            Err(_) => Err(Refusal::Other("no answer within 10 s".to_owned())),
-        }
+        api::send(&self.client, request).await.map_err(refusal)
     }
 }
 
@@ -108,14 +104,14 @@ fn requests(namespace: &str) -> Request {
     ))
 }
 
-fn refusal(error: kube::Error) -> Refusal {
-    match error {
-        kube::Error::Api(status) => match status.code {
+fn refusal(refusal: api::Refusal) -> Refusal {
+    match refusal {
+        api::Refusal::Refused { code, message, .. } => match code {
             404 => Refusal::NotFound,
             409 => Refusal::Conflict,
-            413 | 422 => Refusal::Unfit(status.message.clone()),
-            code => Refusal::Other(format!("HTTP {code}: {}", status.message)),
+            413 | 422 => Refusal::Unfit(message),
+            code => Refusal::Other(format!("HTTP {code}: {message}")),
         },
-        error => Refusal::Other(error.to_string()),
+        api::Refusal::Unavailable(why) => Refusal::Other(why),
     }
 }

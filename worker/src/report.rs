@@ -11,11 +11,13 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::metrics::Metrics;
 use crate::queries::{Queries, Query, Refusal};
+use crate::trace;
 
 /// Reports under way at once.
 const PARALLEL: usize = 32;
@@ -49,6 +51,17 @@ enum Delivery {
     TakenOver,
     /// Not now.
     Failed,
+}
+
+impl Delivery {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Delivery::Written(_) => "written",
+            Delivery::Gone => "gone",
+            Delivery::TakenOver => "taken_over",
+            Delivery::Failed => "failed",
+        }
+    }
 }
 
 /// What to do after reading the Query.
@@ -154,7 +167,12 @@ impl Reporter {
             let reporter = self.clone();
             deliveries.spawn(async move {
                 let _place = reporter.places.acquire().await;
-                let delivery = reporter.deliver(token, &report).await;
+                let span = trace::report(&report);
+                let delivery = reporter
+                    .deliver(token, &report)
+                    .instrument(span.clone())
+                    .await;
+                span.record("ark.report", delivery.as_str());
                 (report.execution, report.wanted, delivery)
             });
         }

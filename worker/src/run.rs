@@ -8,6 +8,7 @@ use ark_plan::{Class, Input, Outcome, Plan, Target};
 use ark_store::{Run, Step};
 use futures::FutureExt;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::agent;
 use crate::failure::{Failure, Halt};
@@ -21,6 +22,7 @@ use crate::secrets::Secrets;
 use crate::slots::Slot;
 use crate::steps::Journal;
 use crate::tool::Tools;
+use crate::trace;
 
 /// A claimed run with everything that it needs.
 pub(crate) struct Job {
@@ -49,8 +51,14 @@ pub(crate) struct Scene<'r> {
     pub(crate) secrets: &'r Secrets,
 }
 
-/// Runs `job` and hands its ending to the finisher. Dropping what is under way closes its connections.
+/// Runs `job` and hands its ending to the finisher.
 pub(crate) async fn execute(process: Arc<Process>, job: Job) {
+    let span = trace::execution(&job.run);
+    drive(process, job).instrument(span).await;
+}
+
+/// Dropping what is under way closes its connections.
+async fn drive(process: Arc<Process>, job: Job) {
     let Job {
         run,
         plan,
@@ -59,6 +67,7 @@ pub(crate) async fn execute(process: Arc<Process>, job: Job) {
         handle,
         slot,
     } = job;
+    process.metrics.queue_wait(run.waited);
     let journal = Journal::new(
         &handle,
         process.steps.clone(),
@@ -114,7 +123,10 @@ async fn answer(
         secrets: &process.secrets,
     };
     match &plan.target {
-        Target::Agent(agent) => agent::run_agent(&scene, agent).await,
+        Target::Agent(agent) => {
+            let span = trace::invoke_agent(agent);
+            agent::run_agent(&scene, agent).instrument(span).await
+        }
         Target::Model(model) => agent::run_model(&scene, model).await,
         Target::Tool(tool) => agent::run_tool(&scene, tool).await,
     }

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use ark_plan::{Class, Input, Source};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::GetParams;
+use kube::core::Request;
 use tokio::sync::Mutex;
 
+use crate::api::{self, Refusal};
 use crate::failure::Failure;
 
 /// How long a Secret that was read may be used without asking again.
 const FRESH: Duration = Duration::from_secs(3);
-
-/// How long one read may take; the run is then tried again.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads Secrets with the identity of this process.
 #[derive(Clone)]
@@ -121,11 +121,13 @@ impl Secrets {
             return Ok(Arc::clone(secret));
         }
         *read = None;
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let answer = tokio::time::timeout(PATIENCE, api.get(name))
+        let request = Request::new(format!("/api/v1/namespaces/{namespace}/secrets"))
+            .get(name, &GetParams::default())
+            .map_err(|_| missing(namespace, name))?;
+        let secret: Secret = api::send(&self.client, request)
             .await
-            .map_err(|_| unreachable(namespace, name))?;
-        let secret = Arc::new(answer.map_err(|error| unreadable(namespace, name, &error))?);
+            .map_err(|refusal| unreadable(namespace, name, &refusal))?;
+        let secret = Arc::new(secret);
         *read = Some((Instant::now(), Arc::clone(&secret)));
         Ok(secret)
     }
@@ -135,37 +137,40 @@ fn is_fresh(read: &(Instant, Arc<Secret>)) -> bool {
     read.0.elapsed() < FRESH
 }
 
-fn unreadable(namespace: &str, name: &str, error: &kube::Error) -> Failure {
-    let code = match error {
-        kube::Error::Api(status) => status.code,
-        _ => 0,
-    };
-    match code {
-        404 => Failure::new(
-            Class::Configuration,
-            format!(
-                "Secret {namespace}/{name} does not exist; create it or correct the reference."
-            ),
-        ),
-        401 | 403 => Failure::new(
-            Class::Configuration,
-            format!(
-                "The worker may not read Secret {namespace}/{name}; grant its identity `get` on it."
-            ),
-        ),
-        _ => {
-            tracing::debug!(namespace, name, %error, "a Secret cannot be read");
-            unreachable(namespace, name)
+fn unreadable(namespace: &str, name: &str, refusal: &Refusal) -> Failure {
+    let (code, is_status) = match refusal {
+        Refusal::Unavailable(why) => {
+            tracing::debug!(namespace, name, why, "a Secret cannot be read");
+            return Failure::new(
+                Class::Transport,
+                format!("The Kubernetes API cannot be reached to read Secret {namespace}/{name}."),
+            );
         }
-    }
-}
-
-fn unreachable(namespace: &str, name: &str) -> Failure {
+        Refusal::Refused {
+            code, is_status, ..
+        } => (*code, *is_status),
+    };
+    let why = match code {
+        404 if is_status => return missing(namespace, name),
+        404 => {
+            "The Kubernetes API server has no Secrets; give the worker the address of one that has"
+        }
+        403 => "The worker may not read it; grant its identity `get` on Secrets",
+        _ => "The Kubernetes API server refuses the request",
+    };
     Failure::new(
-        Class::Transport,
-        format!("The Kubernetes API cannot be reached to read Secret {namespace}/{name}."),
+        Class::Configuration,
+        format!("Secret {namespace}/{name} cannot be read (HTTP {code}). {why}."),
     )
 }
+
+fn missing(namespace: &str, name: &str) -> Failure {
+    Failure::new(
+        Class::Configuration,
+        format!("Secret {namespace}/{name} does not exist; create it or correct the reference."),
+    )
+}
+
 fn unusable(namespace: &str, name: &str, key: &str, why: &str) -> Failure {
     Failure::new(
         Class::Configuration,
@@ -183,6 +188,28 @@ fn missing_parameter(name: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_outage_is_worth_another_attempt() {
+        let refused = |code, is_status| {
+            let message = String::new();
+            unreadable(
+                "n",
+                "s",
+                &Refusal::Refused {
+                    code,
+                    is_status,
+                    message,
+                },
+            )
+        };
+        for (code, is_status) in [(404, true), (404, false), (403, true), (405, false)] {
+            assert_eq!(refused(code, is_status).class, Class::Configuration);
+        }
+        assert!(refused(404, false).sentence.contains("has no Secrets"));
+        let outage = unreadable("n", "s", &Refusal::Unavailable("HTTP 502".into()));
+        assert!(outage.class.is_retryable());
+    }
 
     #[test]
     fn values_are_not_shown() {

@@ -32,14 +32,23 @@ pub(crate) fn refusal(
 /// Classes an error object that stands where a part of the answer was expected, as some servers send after HTTP 200.
 pub(crate) fn error_object(error: &Value) -> Failure {
     let error = ErrorBody::from_value(error);
-    let status = error.code.parse::<u16>().unwrap_or(500);
+    let status = match error.kind.as_str() {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        _ => 500,
+    };
+    let status = error.code.parse::<u16>().unwrap_or(status);
     let class = class_of(status, &error);
     Failure::new(class, sentence(class, status, &error))
 }
 
 fn class_of(status: u16, error: &ErrorBody) -> Class {
-    const MONEY: [&str; 6] = [
+    const MONEY: [&str; 7] = [
         "insufficient_quota",
+        "billing_error",
         "credit_balance_exhausted",
         "organization_spend_limit_exceeded",
         "project_spend_limit_exceeded",
@@ -111,7 +120,7 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// The fields of an OpenAI-style error that decide anything; numbers are accepted where strings are documented.
+/// The fields of an error object, in OpenAI's or Anthropic's form, that decide anything; numbers are accepted where strings are documented.
 #[derive(Debug, Default)]
 struct ErrorBody {
     kind: String,
@@ -179,6 +188,16 @@ mod tests {
             (402, "", Class::Quota),
             (503, "<html>", Class::Capacity),
             (529, "", Class::Capacity),
+            (
+                529,
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+                Class::Capacity,
+            ),
+            (
+                403,
+                r#"{"type":"error","error":{"type":"billing_error","message":"no credit"}}"#,
+                Class::Quota,
+            ),
             (500, r#"{"error":"boom"}"#, Class::Ambiguous),
             (504, "", Class::Ambiguous),
             (

@@ -1,19 +1,34 @@
 //! Where a call goes: address, credential, headers and properties, resolved at the last moment.
 
+use ark_api::admission::{ModelUrlPolicy, check_model_url};
 use ark_plan::{Class, Input, ModelPlan, Parameter, Source};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::openai;
+use super::Settings;
+use super::properties::set_property;
 use crate::failure::Failure;
 use crate::secrets::Secrets;
 
 /// Azure's API version when the Model names none.
 const AZURE_API_VERSION: &str = "2024-10-21";
 
+/// Anthropic's API version when the Model names none.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// The language of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// Chat completions; Azure speaks it too.
+    OpenAi,
+    /// The Messages API.
+    Anthropic,
+}
+
 /// Where one call goes and what it carries; holds credentials, therefore no `Debug`.
 pub(super) struct Endpoint {
+    pub(super) protocol: Protocol,
     pub(super) url: Url,
     pub(super) model: String,
     pub(super) headers: HeaderMap,
@@ -26,38 +41,48 @@ impl Endpoint {
         model: &ModelPlan,
         input: &Input,
         secrets: &Secrets,
+        settings: &Settings,
     ) -> Result<Self, Failure> {
         let name = secrets.value(&model.model, input).await?;
-        let base = secrets.value(&model.base_url, input).await?;
-        let key = api_key(model, input, secrets).await?;
+        let base = base_url(model, input, secrets, settings).await?;
+        let key = match settings.overrides.api_key(&model.provider, &base) {
+            Some(key) => Some(key.to_owned()),
+            None => api_key(model, input, secrets).await?,
+        };
+        let version = match &model.api_version {
+            Some(source) => Some(secrets.value(source, input).await?.expose().to_owned()),
+            None => None,
+        };
         let mut headers = HeaderMap::new();
+        let mut header = |name: &'static str, value: &str| {
+            headers.insert(name, header_value(model, name, value)?);
+            Ok(())
+        };
+        let mut protocol = Protocol::OpenAi;
         let url = match model.provider.as_str() {
             "openai" => {
                 if let Some(key) = key {
-                    headers.insert(
-                        AUTHORIZATION,
-                        header_value(model, "apiKey", &format!("Bearer {key}"))?,
-                    );
+                    header(AUTHORIZATION.as_str(), &format!("Bearer {key}"))?;
                 }
-                address(model, base.expose(), &["chat", "completions"])?
+                address(model, &base, &["chat", "completions"])?
             }
             "azure" => {
-                let key = key.ok_or_else(|| azure_needs_a_key(model))?;
-                headers.insert("api-key", header_value(model, "apiKey", &key)?);
-                let path = [
-                    "openai",
-                    "deployments",
-                    name.expose(),
-                    "chat",
-                    "completions",
-                ];
-                let mut url = address(model, base.expose(), &path)?;
-                let version = match &model.api_version {
-                    Some(source) => secrets.value(source, input).await?.expose().to_owned(),
-                    None => AZURE_API_VERSION.to_owned(),
-                };
-                url.query_pairs_mut().append_pair("api-version", &version);
+                header("api-key", &key.ok_or_else(|| azure_needs_a_key(model))?)?;
+                let deployment = ["openai", "deployments", name.expose()];
+                let path = [&deployment[..], &["chat", "completions"]].concat();
+                let mut url = address(model, &base, &path)?;
+                let version = version.as_deref().unwrap_or(AZURE_API_VERSION);
+                url.query_pairs_mut().append_pair("api-version", version);
                 url
+            }
+            "anthropic" => {
+                protocol = Protocol::Anthropic;
+                if let Some(key) = key {
+                    header("x-api-key", &key)?;
+                }
+                let version = version.as_deref().unwrap_or(ANTHROPIC_VERSION);
+                header("anthropic-version", version)?;
+                address(model, &base, messages_path(&base))?
             }
             other => return Err(unsupported(model, other)),
         };
@@ -71,6 +96,7 @@ impl Endpoint {
         }
         let properties = properties(&model.properties, input, secrets).await?;
         Ok(Self {
+            protocol,
             url,
             model: name.expose().to_owned(),
             headers,
@@ -87,15 +113,57 @@ impl Endpoint {
         let mut properties = Map::new();
         for property in &model.properties {
             if let Some(text) = literal(&property.value) {
-                openai::set_property(&mut properties, &property.name, &text);
+                set_property(&mut properties, &property.name, &text);
             }
         }
+        let mut headers = HeaderMap::new();
+        let (protocol, path) = match model.provider.as_str() {
+            "anthropic" => {
+                // Any key will do, but its servers and their likenesses want one.
+                headers.insert("x-api-key", HeaderValue::from_static("mock"));
+                let version = HeaderValue::from_static(ANTHROPIC_VERSION);
+                headers.insert("anthropic-version", version);
+                (Protocol::Anthropic, &["messages"][..])
+            }
+            _ => (Protocol::OpenAi, &["chat", "completions"][..]),
+        };
         Ok(Self {
-            url: address(model, url, &["chat", "completions"])?,
+            protocol,
+            url: address(model, url, path)?,
             model: literal(&model.model).unwrap_or_else(|| model.name.clone()),
-            headers: HeaderMap::new(),
+            headers,
             properties,
         })
+    }
+}
+
+/// The Model's address. One from a Secret could not be checked when the Model was admitted, and is checked here.
+async fn base_url(
+    model: &ModelPlan,
+    input: &Input,
+    secrets: &Secrets,
+    settings: &Settings,
+) -> Result<String, Failure> {
+    if let Some(url) = settings.overrides.base_url(&model.provider) {
+        return Ok(url.to_owned());
+    }
+    let base = secrets.value(&model.base_url, input).await?;
+    if !matches!(model.base_url, Source::Literal(_)) {
+        check_base_url(model, base.expose(), settings.url_policy)?;
+    }
+    Ok(base.expose().to_owned())
+}
+
+fn check_base_url(model: &ModelPlan, url: &str, policy: ModelUrlPolicy) -> Result<(), Failure> {
+    check_model_url(url.trim(), policy).map_err(|why| unusable(model, &format!("baseUrl {why}")))
+}
+
+/// Ark's base URLs end before `/v1`; one that holds it already, as other clients have it, means the same.
+fn messages_path(base: &str) -> &'static [&'static str] {
+    if base.trim().trim_end_matches('/').ends_with("/v1") {
+        &["messages"]
+    } else {
+        &["v1", "messages"]
     }
 }
 
@@ -119,7 +187,7 @@ async fn properties(
     let mut resolved = Map::new();
     for property in properties {
         let value = secrets.value(&property.value, input).await?;
-        openai::set_property(&mut resolved, &property.name, value.expose());
+        set_property(&mut resolved, &property.name, value.expose());
     }
     Ok(resolved)
 }
@@ -176,7 +244,9 @@ fn unsupported(model: &ModelPlan, provider: &str) -> Failure {
     let name = format!("{}/{}", model.namespace, model.name);
     Failure::new(
         Class::Unsupported,
-        format!("Model {name}: the provider {provider} is not supported yet; use openai or azure."),
+        format!(
+            "Model {name}: the provider {provider} is not supported yet; use openai, azure or anthropic."
+        ),
     )
 }
 
@@ -217,10 +287,8 @@ mod tests {
     #[test]
     fn the_mock_needs_no_secret() {
         let endpoint = Endpoint::mock("http://127.0.0.1:1/v1/", &model()).unwrap();
-        assert_eq!(
-            endpoint.url.as_str(),
-            "http://127.0.0.1:1/v1/chat/completions"
-        );
+        assert_eq!(endpoint.url.as_str(), "http://127.0.0.1:1/v1/messages");
+        assert_eq!(endpoint.protocol, Protocol::Anthropic);
         assert_eq!(endpoint.model, "m");
         assert_eq!(
             endpoint.properties,
@@ -229,6 +297,17 @@ mod tests {
                 .unwrap()
                 .clone()
         );
+    }
+
+    #[test]
+    fn a_base_url_from_a_secret_is_checked_and_not_shown() {
+        let metadata = "http://169.254.169.254/secret";
+        let refused = check_base_url(&model(), metadata, ModelUrlPolicy::Local).unwrap_err();
+        assert_eq!(refused.class, Class::Configuration);
+        assert!(!refused.sentence.contains("secret"), "{}", refused.sentence);
+        let local = "http://127.0.0.1:1/v1";
+        assert!(check_base_url(&model(), local, ModelUrlPolicy::Local).is_ok());
+        assert!(check_base_url(&model(), local, ModelUrlPolicy::Strict).is_err());
     }
 
     #[test]
@@ -241,5 +320,10 @@ mod tests {
                 .as_str(),
             "https://x/v1/a?k=1"
         );
+        assert_eq!(
+            messages_path("https://api.anthropic.com"),
+            ["v1", "messages"]
+        );
+        assert_eq!(messages_path("https://proxy/anthropic/v1/ "), ["messages"]);
     }
 }

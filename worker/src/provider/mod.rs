@@ -1,34 +1,42 @@
 //! Model calls. The request and the reply are provider-neutral; this layer finds the address and the credential at the
 //! last moment, waits for the scope's limits and for the lease, and sends.
 
+mod anthropic;
 mod classify;
 mod endpoint;
+mod exchange;
 mod openai;
+mod overrides;
+mod properties;
 mod sse;
-mod stream;
 
 use std::time::{Duration, Instant};
 
+use ark_api::admission::ModelUrlPolicy;
 use ark_plan::{Input, ModelPlan, ToolPlan, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::Instrument;
 
 use endpoint::Endpoint;
+pub use overrides::Overrides;
 
-use crate::failure::Halt;
+use crate::failure::{Failure, Halt};
 use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
+use crate::trace;
 
 /// Which providers are called.
 #[derive(Debug, Clone)]
 pub enum ProviderMode {
     /// The providers that the Models name.
     Auto,
-    /// One OpenAI-compatible address for every call; no credential is read.
+    /// One address for every call; no credential is read.
     Mock {
-        /// The base URL, to which `/chat/completions` is added.
+        /// The base URL, to which `/messages` is added for Models of the provider `anthropic` and `/chat/completions`
+        /// for all others.
         url: String,
     },
 }
@@ -91,6 +99,14 @@ pub(crate) struct ToolCall {
     pub(crate) function: FunctionCall,
 }
 
+impl ToolCall {
+    fn function(id: String, name: String, arguments: String) -> Self {
+        let kind = "function".to_owned();
+        let function = FunctionCall { name, arguments };
+        Self { id, kind, function }
+    }
+}
+
 /// Name and arguments of a [`ToolCall`]; the arguments are JSON text as the model wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FunctionCall {
@@ -113,6 +129,9 @@ pub(crate) struct Reply {
     pub(crate) tool_calls: Vec<ToolCall>,
     pub(crate) finish: Finish,
     pub(crate) usage: Usage,
+    /// The model that answered, as the provider names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
 }
 
 /// Why a model stopped.
@@ -135,11 +154,19 @@ pub(crate) struct Caller<'a> {
     pub(crate) trace: Option<&'a str>,
 }
 
+/// How calls are addressed and timed.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) mode: ProviderMode,
+    pub(crate) overrides: Overrides,
+    pub(crate) url_policy: ModelUrlPolicy,
+    pub(crate) timeouts: Timeouts,
+}
+
 /// The client of all model calls of one process.
 pub(crate) struct Models {
     http: reqwest::Client,
-    mode: ProviderMode,
-    timeouts: Timeouts,
+    settings: Settings,
     secrets: Secrets,
     limits: Limits,
     metrics: Metrics,
@@ -147,14 +174,13 @@ pub(crate) struct Models {
 
 impl Models {
     pub(crate) fn new(
-        mode: ProviderMode,
-        timeouts: Timeouts,
+        settings: Settings,
         secrets: Secrets,
         limits: Limits,
         metrics: Metrics,
     ) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
-            .connect_timeout(timeouts.connect)
+            .connect_timeout(settings.timeouts.connect)
             // A redirect could carry the credential elsewhere, and a hidden retry would be an unrecorded call.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -162,8 +188,7 @@ impl Models {
             .build()?;
         Ok(Self {
             http,
-            mode,
-            timeouts,
+            settings,
             secrets,
             limits,
             metrics,
@@ -181,21 +206,33 @@ impl Models {
         gate: &Gate,
     ) -> Result<Reply, Halt> {
         let _permit = self.limits.enter(model.scope, model.limits).await;
-        let endpoint = match &self.mode {
-            ProviderMode::Auto => Endpoint::of(model, input, &self.secrets).await?,
+        let endpoint = match &self.settings.mode {
+            ProviderMode::Auto => Endpoint::of(model, input, &self.secrets, &self.settings).await?,
             ProviderMode::Mock { url } => Endpoint::mock(url, model)?,
         };
         gate.open().await?;
-        let started = Instant::now();
-        let result = openai::complete(&self.http, &self.timeouts, endpoint, caller, request).await;
-        self.metrics.model_call(
-            result
-                .as_ref()
-                .map(|reply| reply.usage)
-                .map_err(|f| f.class),
-            started.elapsed(),
-        );
+        let span = trace::chat(model, &endpoint.model, caller.path);
+        let result = self
+            .exchange(endpoint, caller, request)
+            .instrument(span.clone())
+            .await;
+        trace::replied(&span, &result);
         Ok(result?)
+    }
+
+    async fn exchange(
+        &self,
+        endpoint: Endpoint,
+        caller: Caller<'_>,
+        request: Request<'_>,
+    ) -> Result<Reply, Failure> {
+        let started = Instant::now();
+        let (timeouts, metrics) = (&self.settings.timeouts, &self.metrics);
+        let result =
+            exchange::complete(&self.http, timeouts, endpoint, caller, request, metrics).await;
+        let counted = result.as_ref().map(|reply| reply.usage);
+        metrics.model_call(counted.map_err(|failure| failure.class), started.elapsed());
+        result
     }
 }
 

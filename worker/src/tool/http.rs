@@ -14,6 +14,7 @@ use super::arguments::fill_placeholders;
 use crate::failure::Failure;
 use crate::prompt;
 use crate::run::Scene;
+use crate::trace;
 
 const MAX_BODY_BYTES: usize = 10_000_000;
 const MAX_ERROR_CHARS: usize = 1_000;
@@ -129,11 +130,11 @@ pub(super) async fn prepare(
         all.insert(name, value);
     }
     let bound = !all.is_empty();
-    let trace = scene.trace.unwrap_or_default();
+    let trace = trace::outgoing(scene.trace).unwrap_or_default();
     for (name, value) in [
         ("x-ark-execution", scene.id),
         ("x-ark-path", path),
-        ("traceparent", trace),
+        ("traceparent", &trace),
     ] {
         if let Ok(value) = HeaderValue::try_from(value)
             && !value.is_empty()

@@ -9,11 +9,13 @@ use std::time::Instant;
 use ark_plan::{ToolCall, ToolPlan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tracing::Instrument;
 
 use crate::failure::Halt;
 use crate::metrics::Metrics;
 use crate::run::Scene;
 use crate::steps::request_hash;
+use crate::trace;
 
 /// What a tool returned, as it is committed and given to the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,11 +53,12 @@ impl Tools {
     }
 }
 
-/// Calls `tool` with the arguments as the model wrote them; replayed if its result was committed.
+/// Calls `tool` with the arguments as the model wrote them under `id`; replayed if its result was committed.
 pub(crate) async fn call(
     scene: &Scene<'_>,
     path: &str,
     tool: &ToolPlan,
+    id: Option<&str>,
     arguments: &str,
 ) -> Result<ToolResult, Halt> {
     let hash = request_hash(&(tool, arguments));
@@ -64,7 +67,30 @@ pub(crate) async fn call(
     {
         return Ok(result);
     }
-    let result = match arguments::parse(arguments) {
+    let span = trace::execute_tool(tool, path, id);
+    let result = make(scene, path, tool, hash, arguments)
+        .instrument(span.clone())
+        .await;
+    match &result {
+        Ok(ToolResult::Error(_)) => trace::failed(&span, "tool_error"),
+        Err(Halt::Failed(failure)) => trace::failed(&span, failure.class.as_str()),
+        _ => {}
+    }
+    drop(span);
+    let result = result?;
+    let body = serde_json::to_string(&result).expect("a result is plain data");
+    scene.journal.result(path, hash, body).await?;
+    Ok(result)
+}
+
+async fn make(
+    scene: &Scene<'_>,
+    path: &str,
+    tool: &ToolPlan,
+    hash: [u8; 32],
+    arguments: &str,
+) -> Result<ToolResult, Halt> {
+    match arguments::parse(arguments) {
         Ok(given) => {
             let arguments = arguments::with_presets(scene, tool, given).await?;
             let started = Instant::now();
@@ -75,13 +101,10 @@ pub(crate) async fn call(
                 "ok"
             };
             scene.tools.metrics.tool_call(label, started.elapsed());
-            filtered(tool, result).await?
+            filtered(tool, result).await
         }
-        Err(why) => ToolResult::Error(why),
-    };
-    let body = serde_json::to_string(&result).expect("a result is plain data");
-    scene.journal.result(path, hash, body).await?;
-    Ok(result)
+        Err(why) => Ok(ToolResult::Error(why)),
+    }
 }
 
 async fn run(

@@ -1,23 +1,24 @@
 //! The pieces of a streamed reply, put together. Lenient where servers deviate: missing ids and indexes, arguments as
 //! objects, content as parts, empty finish reasons, `null` for lists. Pure.
 
-use ark_plan::{Class, Usage};
+use ark_plan::Usage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::classify;
-use super::openai::{bad_reply, cut};
-use super::{Finish, FunctionCall, Reply, ToolCall};
 use crate::failure::Failure;
+use crate::provider::classify;
+use crate::provider::exchange::{bad_reply, cut, filtered};
+use crate::provider::{Finish, Reply, ToolCall};
 
 /// One reply while it arrives.
-pub(super) struct Assembly<'a> {
+pub(in crate::provider) struct Assembly<'a> {
     path: &'a str,
     text: String,
     refusal: String,
     calls: Vec<PartialCall>,
     finish: Option<String>,
     usage: Usage,
+    model: Option<String>,
     /// Whether any choice was seen, even an empty one.
     choices: bool,
     /// Whether the model has begun to think.
@@ -34,6 +35,8 @@ struct PartialCall {
 
 #[derive(Deserialize)]
 struct Chunk {
+    #[serde(default)]
+    model: Option<String>,
     #[serde(default)]
     choices: Option<Vec<Choice>>,
     #[serde(default)]
@@ -101,7 +104,7 @@ struct CachedTokens {
 
 impl<'a> Assembly<'a> {
     /// `path` names calls to which the server gave no id.
-    pub(super) fn new(path: &'a str) -> Self {
+    pub(in crate::provider) fn new(path: &'a str) -> Self {
         Self {
             path,
             text: String::new(),
@@ -109,13 +112,14 @@ impl<'a> Assembly<'a> {
             calls: Vec::new(),
             finish: None,
             usage: Usage::default(),
+            model: None,
             choices: false,
             thinking: false,
         }
     }
 
     /// Whether the first token has arrived.
-    pub(super) fn answering(&self) -> bool {
+    pub(in crate::provider) fn answering(&self) -> bool {
         self.thinking
             || !self.text.is_empty()
             || !self.calls.is_empty()
@@ -123,8 +127,11 @@ impl<'a> Assembly<'a> {
             || self.finish.is_some()
     }
 
-    /// Takes the data of one event, or a whole reply that was not streamed.
-    pub(super) fn push(&mut self, data: &[u8]) -> Result<(), Failure> {
+    /// Takes the data of one event, or a whole reply that was not streamed; true after the end mark.
+    pub(in crate::provider) fn push(&mut self, data: &[u8]) -> Result<bool, Failure> {
+        if data == b"[DONE]" {
+            return Ok(true);
+        }
         let clean = ark_api::json::replace_lone_surrogates(data);
         let chunk: Chunk = serde_json::from_slice(&clean).map_err(|error| {
             let raw = String::from_utf8_lossy(&data[..data.len().min(2048)]);
@@ -134,6 +141,10 @@ impl<'a> Assembly<'a> {
         if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
             return Err(classify::error_object(&error));
         }
+        self.model = self
+            .model
+            .take()
+            .or(chunk.model.filter(|model| !model.is_empty()));
         if let Some(usage) = chunk.usage {
             self.usage = usage.normalised();
         }
@@ -146,7 +157,7 @@ impl<'a> Assembly<'a> {
                 self.finish = Some(reason);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn delta(&mut self, delta: Delta) {
@@ -202,7 +213,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// The reply, when the stream has ended; `marked`: by its own end mark and not by a closed connection.
-    pub(super) fn finish(self, marked: bool) -> Result<Reply, Failure> {
+    pub(in crate::provider) fn finish(self, marked: bool) -> Result<Reply, Failure> {
         if !self.choices {
             return Err(if marked || !self.answering() {
                 bad_reply("holds no answer")
@@ -226,29 +237,22 @@ impl<'a> Assembly<'a> {
             self.text
         };
         if text.is_empty() && finish == Finish::ContentFilter {
-            return Err(Failure::new(
-                Class::Rejected,
-                "The provider's content filter stopped the answer.",
-            ));
+            return Err(filtered());
         }
         let path = self.path;
-        let complete = |(number, call): (usize, PartialCall)| ToolCall {
-            id: if call.id.is_empty() {
-                format!("{path}-call.{}", number + 1)
-            } else {
-                call.id
-            },
-            kind: "function".to_owned(),
-            function: FunctionCall {
-                name: call.name,
-                arguments: call.arguments,
-            },
+        let complete = |(number, call): (usize, PartialCall)| {
+            let id = match call.id.is_empty() {
+                true => format!("{path}-call.{}", number + 1),
+                false => call.id,
+            };
+            ToolCall::function(id, call.name, call.arguments)
         };
         Ok(Reply {
             text: Some(text).filter(|text| !text.is_empty()),
             tool_calls: self.calls.into_iter().enumerate().map(complete).collect(),
             finish,
             usage: self.usage,
+            model: self.model,
         })
     }
 }
@@ -273,6 +277,8 @@ impl RawUsage {
 
 #[cfg(test)]
 mod tests {
+    use ark_plan::Class;
+
     use super::*;
 
     fn assembled(chunks: &[&str], marked: bool) -> Result<Reply, Failure> {

@@ -1,0 +1,7 @@
+//! Chat completions of OpenAI, of Azure and of the many servers that speak their protocol.
+
+mod reply;
+mod request;
+
+pub(super) use reply::Assembly;
+pub(super) use request::body;
