@@ -3,6 +3,7 @@
 mod parse;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 
 use serde_json::Value;
 use thiserror::Error;
@@ -81,6 +82,33 @@ impl Selector {
         self.requirements
             .iter()
             .all(|r| r.holds(labels.get(&r.key).and_then(Value::as_str)))
+    }
+}
+
+/// The form that the `labelSelector` query parameter has.
+impl Display for Selector {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, requirement) in self.requirements.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{requirement}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Requirement {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Requirement { key, values, .. } = self;
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let values = values.join(",");
+        match self.operator {
+            Operator::In => write!(f, "{key} in ({values})"),
+            Operator::NotIn => write!(f, "{key} notin ({values})"),
+            Operator::Exists => write!(f, "{key}"),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+            Operator::GreaterThan => write!(f, "{key}>{values}"),
+            Operator::LessThan => write!(f, "{key}<{values}"),
+        }
     }
 }
 
@@ -182,6 +210,15 @@ mod tests {
         }
         assert!(matches("e=", &[("e", "")]));
         assert!(matches("e in ()", &[("e", "")]));
+    }
+
+    #[test]
+    fn the_text_of_a_selector_reads_as_the_same_selector() {
+        for text in ["", "a in (b),c notin (d,e),f,!g,h>1,i<2", "e in ()"] {
+            let selector = Selector::parse(text).unwrap();
+            assert_eq!(selector.to_string(), text);
+            assert_eq!(Selector::parse(&selector.to_string()), Ok(selector));
+        }
     }
 
     #[test]

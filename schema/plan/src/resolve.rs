@@ -5,6 +5,7 @@ mod agent;
 mod model;
 mod overrides;
 mod schedule;
+mod selector;
 mod tool;
 mod value;
 
@@ -17,6 +18,7 @@ use ark_api::{Agent, ArkConfig, Model, Query, Team, Tool};
 use serde_json::Value;
 
 pub use schedule::{Bounds, PRIORITY, bounds, class};
+pub use selector::{SELECTABLE, select, selector};
 
 use crate::template::{self, TemplateErrorKind};
 use crate::{Class, Input, Plan, Target};
@@ -132,7 +134,7 @@ pub struct Unplannable {
     pub sentence: String,
 }
 
-/// Resolves as far as `found` allows. The Query must have been defaulted and validated.
+/// Resolves as far as `found` allows. The Query must have been defaulted and validated, and its [`selector`] followed.
 pub fn resolve(query: &Query, found: &Found, options: Options) -> Resolution {
     let mut resolver = Resolver {
         query,
@@ -246,8 +248,10 @@ impl<'a> Resolver<'a> {
     fn target(&mut self, owner: &Owner) -> Result<(Target, Vec<crate::Parameter>), Stop> {
         let Some(target) = &self.query.spec.target else {
             return Err(match self.query.spec.selector {
-                Some(_) => unsupported(format!(
-                    "{owner}: spec.selector is not supported yet; name the target in spec.target"
+                Some(_) => configuration(format!(
+                    "{owner}: spec.selector matches no agent, team, model or tool in namespace {}; label one, or name it \
+                     in spec.target",
+                    owner.namespace
                 )),
                 None => configuration(format!(
                     "{owner}: spec.target is missing; name an agent, model or tool"

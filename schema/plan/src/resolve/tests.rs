@@ -205,6 +205,89 @@ fn models_and_tools_are_targets_too() {
 }
 
 #[test]
+fn what_a_selector_found_is_the_target() {
+    let labels = json!({"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "Exists"}]});
+    let mut asked = query(json!({"input": "x", "selector": labels}));
+    let selector = selector(&asked).unwrap().unwrap();
+    assert_eq!(selector.to_string(), "a in (b),c");
+    select(&mut asked, Kind::Agent, "writer");
+    let resolved = cluster().resolved(&asked);
+    assert!(matches!(&resolved.plan.target, Target::Agent(agent) if agent.name == "writer"));
+    assert_eq!(resolved.input.target_type, "agent");
+    assert_eq!(resolved.input.target_name, "writer");
+
+    assert_eq!(super::selector(&asked), Ok(None), "a named target wins");
+    let odd = json!({"matchExpressions": [{"key": "c", "operator": "Near"}]});
+    let odd = super::selector(&query(json!({"input": "x", "selector": odd})));
+    assert!(
+        odd.unwrap_err()
+            .sentence
+            .starts_with("Query default/q: spec.selector: ")
+    );
+}
+
+#[test]
+fn each_provider_has_its_block() {
+    let from_secret = json!({"valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}});
+    let plan = |spec: Value| {
+        let cluster = Cluster::default()
+            .model("m", spec)
+            .secret("key", &["token"]);
+        let asked = query(json!({"input": "x", "target": {"type": "model", "name": "m"}}));
+        match cluster.resolved(&asked).plan.target {
+            Target::Model(plan) => plan,
+            other => panic!("{other:?}"),
+        }
+    };
+    let literal = |text: &str| Source::Literal(text.to_owned());
+    let secret = Source::Secret {
+        namespace: "default".into(),
+        name: "key".into(),
+        key: "token".into(),
+    };
+    let azure = plan(
+        json!({"provider": "azure", "model": {"value": "gpt"}, "config": {"azure": {
+        "baseUrl": {"value": "https://x.openai.azure.com"}, "apiVersion": {"value": "2024-12-01-preview"},
+        "apiKey": {"value": "of before 0.1.50"}, "auth": {"apiKey": from_secret},
+        "headers": [{"name": "X-A", "value": {"value": ""}}], "properties": {"seed": {"value": "7"}}}}}),
+    );
+    assert_eq!(
+        (azure.provider.as_str(), &azure.api_key),
+        ("azure", &Some(secret.clone()))
+    );
+    assert_eq!(azure.api_version, Some(literal("2024-12-01-preview")));
+    assert_eq!(azure.headers[0].value, literal(""));
+    assert_eq!(
+        (
+            azure.properties[0].name.as_str(),
+            &azure.properties[0].value
+        ),
+        ("seed", &literal("7"))
+    );
+    let legacy = plan(
+        json!({"type": "azure", "provider": "", "model": {"value": "gpt"}, "config": {"azure": {
+        "baseUrl": {"value": "https://x.openai.azure.com"}, "apiKey": from_secret}}}),
+    );
+    assert_eq!(
+        legacy.scope, azure.scope,
+        "the same endpoint, key and model are one quota"
+    );
+    assert_eq!(
+        (legacy.provider.as_str(), legacy.api_version),
+        ("azure", None)
+    );
+    let anthropic = plan(
+        json!({"provider": "anthropic", "model": {"value": "claude"}, "config": {"anthropic": {
+        "baseUrl": {"value": "https://api.anthropic.com"}, "apiKey": from_secret, "version": {"value": "2023-06-01"}}}}),
+    );
+    assert_eq!(
+        (anthropic.provider.as_str(), anthropic.api_key),
+        ("anthropic", Some(secret))
+    );
+    assert_eq!(anthropic.api_version, Some(literal("2023-06-01")));
+}
+
+#[test]
 fn refusals_name_object_field_and_remedy() {
     let target = |type_: &str, name: &str| {
         query(json!({"input": "x", "target": {"type": type_, "name": name}}))
@@ -238,8 +321,8 @@ fn refusals_name_object_field_and_remedy() {
         ),
         (
             query(json!({"input": "x", "selector": {}})),
-            Unsupported,
-            "spec.selector is not supported",
+            Configuration,
+            "spec.selector matches no agent, team, model or tool in namespace default; label one",
         ),
         (target("team", "t"), Unsupported, "teams are not supported"),
         (
