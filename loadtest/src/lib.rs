@@ -5,3 +5,4 @@ pub mod drain;
 pub mod measure;
 pub mod provider;
 pub mod queue_bench;
+pub mod scenario;
