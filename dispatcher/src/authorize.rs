@@ -14,6 +14,7 @@ use kube::{Client, Resource};
 
 use crate::Authorization;
 use crate::api::{Answer, Unavailable, send};
+use crate::metrics::{Metrics, ResultLabel};
 
 const VALID: Duration = Duration::from_secs(10);
 
@@ -44,14 +45,16 @@ pub(crate) struct Account {
 pub(crate) struct Authorizer {
     authorization: Authorization,
     client: Client,
+    metrics: Metrics,
     allowed: Mutex<HashMap<(Account, Access), Instant>>,
 }
 
 impl Authorizer {
-    pub(crate) fn new(authorization: Authorization, client: Client) -> Self {
+    pub(crate) fn new(authorization: Authorization, client: Client, metrics: Metrics) -> Self {
         Self {
             authorization,
             client,
+            metrics,
             allowed: Mutex::default(),
         }
     }
@@ -111,17 +114,28 @@ impl Authorizer {
         let answer = answer
             .map_err(|error| Unavailable(format!("a SubjectAccessReview failed: {error}")))?;
         let Account { namespace, name } = account;
-        Ok(match answer {
-            Answer::Object(review) if review["status"]["allowed"] == true => None,
-            Answer::Object(_) => Some(format!(
-                "the service account {namespace}/{name} may not {access}; grant it that right with a Role and a RoleBinding"
-            )),
+        let (result, refusal) = match answer {
+            Answer::Object(review) if review["status"]["allowed"] == true => ("allowed", None),
+            Answer::Object(_) => (
+                "denied",
+                Some(format!(
+                    "the service account {namespace}/{name} may not {access}; grant it that right with a Role and a \
+                     RoleBinding"
+                )),
+            ),
             // Without an answer nothing is allowed.
-            Answer::Refused { code, .. } => Some(format!(
-                "whether the service account {namespace}/{name} may {access} cannot be checked: the API server refuses \
-                 SubjectAccessReviews ({code}); allow the dispatcher to create them, or start it with --authorization off"
-            )),
-        })
+            Answer::Refused { code, .. } => (
+                "refused",
+                Some(format!(
+                    "whether the service account {namespace}/{name} may {access} cannot be checked: the API server \
+                     refuses SubjectAccessReviews ({code}); allow the dispatcher to create them, or start it with \
+                     --authorization off"
+                )),
+            ),
+        };
+        let label = ResultLabel { result };
+        self.metrics.reviews.get_or_create(&label).inc();
+        Ok(refusal)
     }
 }
 
@@ -146,5 +160,122 @@ fn review(account: &Account, access: &Access) -> SubjectAccessReview {
             ..Default::default()
         },
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::extract::State;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use prometheus_client::registry::Registry;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the server answers next, and what it was asked.
+    #[derive(Clone, Default)]
+    struct Server {
+        answers: Arc<Mutex<Vec<(StatusCode, Value)>>>,
+        asked: Arc<Mutex<Vec<Value>>>,
+    }
+
+    impl Server {
+        async fn start(&self) -> Client {
+            let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+            let app = Router::new()
+                .route(path, post(answer))
+                .with_state(self.clone());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+            Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+        }
+
+        fn next(&self, code: u16, allowed: bool) {
+            let answer = json!({"kind": "SubjectAccessReview", "status": {"allowed": allowed}});
+            let code = StatusCode::from_u16(code).unwrap();
+            self.answers.lock().unwrap().push((code, answer));
+        }
+    }
+
+    async fn answer(
+        State(server): State<Server>,
+        Json(review): Json<Value>,
+    ) -> (StatusCode, Json<Value>) {
+        server.asked.lock().unwrap().push(review);
+        let (code, answer) = server.answers.lock().unwrap().remove(0);
+        (code, Json(answer))
+    }
+
+    #[tokio::test]
+    async fn only_a_right_that_was_granted_is_remembered() {
+        let server = Server::default();
+        let client = server.start().await;
+        let metrics = Metrics::register(&mut Registry::default());
+        let authorizer = Authorizer::new(Authorization::Rbac, client.clone(), metrics.clone());
+        let account = Account {
+            namespace: "n".to_owned(),
+            name: "bot".to_owned(),
+        };
+        let access = [Access {
+            group: "",
+            resource: "secrets",
+            namespace: "n".to_owned(),
+            name: "s".to_owned(),
+        }];
+
+        server.next(500, true);
+        assert!(
+            authorizer.refusal(&account, &access).await.is_err(),
+            "it is asked again later"
+        );
+        for (code, allowed, words) in [
+            (
+                201,
+                false,
+                "the service account n/bot may not get secrets n/s; grant it that right",
+            ),
+            (
+                403,
+                true,
+                "cannot be checked: the API server refuses SubjectAccessReviews (403)",
+            ),
+            (
+                404,
+                true,
+                "cannot be checked: the API server refuses SubjectAccessReviews (404)",
+            ),
+        ] {
+            server.next(code, allowed);
+            let refusal = authorizer
+                .refusal(&account, &access)
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(refusal.contains(words), "{refusal}");
+        }
+        server.next(201, true);
+        for _ in 0..2 {
+            assert_eq!(authorizer.refusal(&account, &access).await.unwrap(), None);
+        }
+        let asked = server.asked.lock().unwrap().clone();
+        assert_eq!(
+            asked.len(),
+            5,
+            "what was granted is not asked again at once"
+        );
+        assert_eq!(asked[0]["spec"]["user"], "system:serviceaccount:n:bot");
+        let attributes = json!({"verb": "get", "group": "", "resource": "secrets", "namespace": "n", "name": "s"});
+        assert_eq!(asked[0]["spec"]["resourceAttributes"], attributes);
+        let denied = ResultLabel { result: "denied" };
+        assert_eq!(metrics.reviews.get_or_create(&denied).get(), 1);
+
+        let off = Authorizer::new(Authorization::Off, client, metrics);
+        assert_eq!(off.refusal(&account, &access).await.unwrap(), None);
+        assert_eq!(server.asked.lock().unwrap().len(), 5);
     }
 }

@@ -52,6 +52,20 @@ pub(crate) enum Action {
     Close,
 }
 
+impl Action {
+    /// Its name in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Action::Plan => "plan",
+            Action::Cancel => "cancel",
+            Action::SetTtl(_) => "ttl",
+            Action::Rearm => "rearm",
+            Action::Forget => "forget",
+            Action::Close => "close",
+        }
+    }
+}
+
 /// The actions, in order.
 pub(crate) fn decide(seen: Seen, known: Option<Known>) -> Vec<Action> {
     if seen.deleting {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use ark_store::{Enqueued, Existing, NewExecution, Store};
 use tokio::sync::mpsc::Receiver;
+use tracing::Span;
 
 use crate::decide::Action;
 use crate::intents::Intents;
 use crate::metrics::{Metrics, ResultLabel};
 use crate::open::OpenQueries;
 use crate::outage::outlast;
+use crate::trace;
 
 const BATCH: usize = 256;
 const LINGER: Duration = Duration::from_millis(5);
@@ -43,17 +45,19 @@ pub(crate) async fn enqueue(enqueuer: Enqueuer, mut news: Receiver<NewExecution>
 impl Enqueuer {
     async fn store_batch(&self, batch: &[NewExecution]) {
         self.metrics.batch.observe(batch.len() as f64);
+        let spans: Vec<Span> = batch.iter().map(trace::enqueue).collect();
         // A batch of unknown fate is repeated whole: a key that it took itself is found as existing.
         let results = outlast("the enqueue of new queries", &self.metrics, || {
             self.store.enqueue(batch)
         })
         .await;
-        for (new, result) in batch.iter().zip(&results) {
-            self.settle(new, result);
+        for ((new, result), span) in batch.iter().zip(&results).zip(&spans) {
+            let result = self.settle(new, result);
+            span.record("ark.enqueued", result);
         }
     }
 
-    fn settle(&self, new: &NewExecution, enqueued: &Enqueued) {
+    fn settle(&self, new: &NewExecution, enqueued: &Enqueued) -> &'static str {
         let (result, cancel, ttl) = match enqueued {
             Enqueued::New => ("new", new.canceled, Some(new.ttl)),
             // Who took the key may have read an older spec.
@@ -72,5 +76,6 @@ impl Enqueuer {
         {
             self.intents.pass_on(new.uid, &[Action::Rearm]);
         }
+        result
     }
 }

@@ -1,11 +1,8 @@
-//! Reads the objects that planning needs, as fresh as it needs them and no oftener.
-//!
-//! An object serves every Query that was seen before its reading began, so that whoever applies an Agent and then a Query
-//! gets that Agent; and each object is read by one reader at a time, at most every [`APART`].
+//! Reads the objects that planning needs.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use ark_api::admission;
 use ark_plan::resolve::{Kind, Object, ObjectKey};
@@ -18,19 +15,12 @@ use serde_json::Value;
 
 use crate::api::{Answer, Unavailable, send};
 use crate::metrics::{KindLabel, Metrics};
-
-const APART: Duration = Duration::from_millis(50);
-const KEEP_CELLS: usize = 4096;
-
-#[derive(Default)]
-struct Cell {
-    last: tokio::sync::Mutex<Option<(Instant, Option<Object>)>>,
-}
+use crate::readings::Readings;
 
 /// Reads objects and remembers the last reading of each.
 pub(crate) struct Objects {
     client: kube::Client,
-    cells: Mutex<HashMap<ObjectKey, Arc<Cell>>>,
+    readings: Readings<ObjectKey, Option<Object>>,
     metrics: Metrics,
 }
 
@@ -38,7 +28,7 @@ impl Objects {
     pub(crate) fn new(client: kube::Client, metrics: Metrics) -> Self {
         Self {
             client,
-            cells: Mutex::default(),
+            readings: Readings::new(),
             metrics,
         }
     }
@@ -49,36 +39,14 @@ impl Objects {
         key: &ObjectKey,
         since: Instant,
     ) -> Result<Option<Object>, Unavailable> {
-        let cell = self.cell(key);
-        let mut last = cell.last.lock().await;
-        if let Some((started, object)) = &*last {
-            if *started >= since {
-                return Ok(object.clone());
-            }
-            tokio::time::sleep_until((*started + APART).into()).await;
-        }
-        let started = Instant::now();
-        let object = self.read(key).await?;
-        *last = Some((started, object.clone()));
-        Ok(object)
-    }
-
-    fn cell(&self, key: &ObjectKey) -> Arc<Cell> {
-        let mut cells = self
-            .cells
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if cells.len() >= KEEP_CELLS {
-            cells.retain(|_, cell| Arc::strong_count(cell) > 1);
-        }
-        cells.entry(key.clone()).or_default().clone()
+        self.readings.get(key, since, self.read(key)).await
     }
 
     async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, Unavailable> {
         if !ark_api::names::subdomain_errors(&key.name).is_empty() {
             return Ok(None); // no object can have such a name
         }
-        let kind = kind_name(key.kind);
+        let kind = key.kind.as_str();
         self.metrics.reads.get_or_create(&KindLabel { kind }).inc();
         let request =
             Request::new(url_path(key.kind, &key.namespace)).get(&key.name, &GetParams::default());
@@ -145,7 +113,7 @@ fn decode(kind: Kind, mut object: Value) -> Result<Object, serde_json::Error> {
     })
 }
 
-fn url_path(kind: Kind, namespace: &str) -> String {
+pub(crate) fn url_path(kind: Kind, namespace: &str) -> String {
     let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
     match kind {
         Kind::Agent => ark_api::Agent::url_path(&(), namespace),
@@ -159,7 +127,7 @@ fn url_path(kind: Kind, namespace: &str) -> String {
     }
 }
 
-fn plural(kind: Kind) -> &'static str {
+pub(crate) fn plural(kind: Kind) -> &'static str {
     match kind {
         Kind::Agent => "agents",
         Kind::Model => "models",
@@ -169,18 +137,5 @@ fn plural(kind: Kind) -> &'static str {
         Kind::ConfigMap => "configmaps",
         Kind::Secret => "secrets",
         Kind::Service => "services",
-    }
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Agent => "Agent",
-        Kind::Model => "Model",
-        Kind::Tool => "Tool",
-        Kind::Team => "Team",
-        Kind::ArkConfig => "ArkConfig",
-        Kind::ConfigMap => "ConfigMap",
-        Kind::Secret => "Secret",
-        Kind::Service => "Service",
     }
 }

@@ -62,6 +62,7 @@ impl Elector {
             }
             tracing::info!(identity = self.identity, "this dispatcher leads");
             metrics.leading.set(1);
+            metrics.election("taken");
             let ended = tokio::select! {
                 () = shutdown.cancelled() => Some(Ok(())),
                 result = work() => Some(result),
@@ -70,8 +71,10 @@ impl Elector {
             metrics.leading.set(0);
             if let Some(result) = ended {
                 self.release().await;
+                metrics.election("released");
                 return result;
             }
+            metrics.election("lost");
             tracing::warn!(
                 identity = self.identity,
                 "this dispatcher has lost the lease and stops its work"

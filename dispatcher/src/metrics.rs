@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::decide::Action;
+
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -28,6 +30,11 @@ pub(crate) struct KindLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ActionLabel {
+    pub(crate) action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct StateLabel {
     pub(crate) state: &'static str,
 }
@@ -36,11 +43,15 @@ pub(crate) struct StateLabel {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(crate) leading: Gauge,
+    pub(crate) elections: Family<ResultLabel, Counter>,
     pub(crate) open: Gauge,
+    pub(crate) decisions: Family<ActionLabel, Counter>,
     pub(crate) enqueued: Family<ResultLabel, Counter>,
     pub(crate) unplannable: Family<ClassLabel, Counter>,
     pub(crate) intents: Family<KindLabel, Counter>,
     pub(crate) expired: Counter,
+    pub(crate) selections: Family<KindLabel, Counter>,
+    pub(crate) reviews: Family<ResultLabel, Counter>,
     pub(crate) reads: Family<KindLabel, Counter>,
     pub(crate) watch_errors: Counter,
     pub(crate) outages: Family<KindLabel, Counter>,
@@ -55,11 +66,15 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             leading: Gauge::default(),
+            elections: Family::default(),
             open: Gauge::default(),
+            decisions: Family::default(),
             enqueued: Family::default(),
             unplannable: Family::default(),
             intents: Family::default(),
             expired: Counter::default(),
+            selections: Family::default(),
+            reviews: Family::default(),
             reads: Family::default(),
             watch_errors: Counter::default(),
             outages: Family::default(),
@@ -81,6 +96,16 @@ impl Metrics {
             m.open.clone(),
         );
         r.register(
+            "elections",
+            "Changes of leadership of this dispatcher, by result: taken, lost or released",
+            m.elections.clone(),
+        );
+        r.register(
+            "decisions",
+            "What was decided about a query that was seen, by action",
+            m.decisions.clone(),
+        );
+        r.register(
             "enqueued",
             "Enqueues by result: new or existing",
             m.enqueued.clone(),
@@ -95,6 +120,16 @@ impl Metrics {
             "expired",
             "Finished queries deleted at their ttl",
             m.expired.clone(),
+        );
+        r.register(
+            "selections",
+            "Lists read for selectors of targets, by kind",
+            m.selections.clone(),
+        );
+        r.register(
+            "access_reviews",
+            "Rights of service accounts that were asked for, by result: allowed, denied or refused",
+            m.reviews.clone(),
         );
         r.register(
             "object_reads",
@@ -133,6 +168,19 @@ impl Metrics {
             m.executions.clone(),
         );
         metrics
+    }
+
+    pub(crate) fn decided(&self, actions: &[Action]) {
+        let names = actions.iter().map(|action| action.as_str());
+        // Most changes of a Query are those of its status, which ask for nothing.
+        let nothing = actions.is_empty().then_some("none");
+        for action in names.chain(nothing) {
+            self.decisions.get_or_create(&ActionLabel { action }).inc();
+        }
+    }
+
+    pub(crate) fn election(&self, result: &'static str) {
+        self.elections.get_or_create(&ResultLabel { result }).inc();
     }
 
     pub(crate) fn outage(&self, of: &'static str) {

@@ -13,6 +13,7 @@ use ark_store::NewExecution;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::Config;
@@ -24,6 +25,8 @@ use crate::fetch::Objects;
 use crate::metrics::{ClassLabel, Metrics};
 use crate::open::{OpenQueries, Sighting};
 use crate::outage::pauses;
+use crate::select::Selections;
+use crate::trace;
 
 // Planning mostly waits for the API, which reads each object for many Queries at once.
 const AT_ONCE: usize = 512;
@@ -32,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Plans Queries.
 pub(crate) struct Planner {
     objects: Objects,
+    selections: Selections,
     authorizer: Authorizer,
     open: Arc<OpenQueries>,
     news: mpsc::Sender<NewExecution>,
@@ -49,7 +53,8 @@ pub(crate) async fn plan(planner: Arc<Planner>, mut uids: mpsc::Receiver<Uuid>) 
             done.expect("planning a query does not panic");
         }
         let permit = planner.permit().await;
-        tasks.spawn(planner.clone().plan(uid, permit));
+        let span = trace::plan(uid);
+        tasks.spawn(planner.clone().plan(uid, permit).instrument(span));
     }
 }
 
@@ -62,7 +67,8 @@ impl Planner {
     ) -> Self {
         Self {
             objects: Objects::new(client.clone(), config.metrics.clone()),
-            authorizer: Authorizer::new(config.authorization, client),
+            selections: Selections::new(client.clone(), config.metrics.clone()),
+            authorizer: Authorizer::new(config.authorization, client, config.metrics.clone()),
             open,
             news,
             metrics: config.metrics.clone(),
@@ -85,6 +91,7 @@ impl Planner {
             }
             match self.execution(uid, &sighting).await {
                 Ok(new) => {
+                    trace::planned(&tracing::Span::current(), &new);
                     let waited = sighting.since.elapsed();
                     self.metrics.planning.observe(waited.as_secs_f64());
                     // The receiver ends only together with the whole dispatcher.
@@ -130,10 +137,13 @@ impl Planner {
         query: &Value,
         since: Instant,
     ) -> Result<Result<Resolved, Unplannable>, Unavailable> {
-        let query = match self.admit(query, since).await? {
+        let mut query = match self.admit(query, since).await? {
             Ok(query) => query,
             Err(why) => return Ok(Err(why)),
         };
+        if let Err(why) = self.selections.follow(&mut query, since).await? {
+            return Ok(Err(why));
+        }
         let options = Options {
             lenient_secrets: self.lenient_secrets,
             model_url_policy: self.model_url_policy,
@@ -248,6 +258,7 @@ fn accesses(query: &Query, resolved: &Resolved) -> (Account, Vec<Access>) {
         let resource = match target.type_.as_str() {
             "agent" => "agents",
             "model" => "models",
+            "team" => "teams",
             _ => "tools",
         };
         accesses.push(Access {

@@ -188,6 +188,7 @@ impl Watcher {
         let seen = Seen::of(&query);
         let own = self.open.known(uid);
         let actions = decide(seen, own.or(known));
+        self.metrics.decided(&actions);
         if own.is_none() && !actions.contains(&Action::Close) {
             match known {
                 Some(Known::Enqueued { cancel, ttl }) => {

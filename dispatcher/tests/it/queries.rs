@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ark_plan::{Class, Phase, Plan, Target, status::Stage};
+use ark_dispatcher::Authorization;
+use ark_plan::{Class, Input, Phase, Plan, Target, status::Stage};
 use ark_store::Progress;
 use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::setup::start;
@@ -176,5 +177,61 @@ async fn many_queries_to_one_agent_read_it_a_few_times() {
         live.len(),
         uids.len() + 1,
         "a restart makes no second execution"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selector_finds_the_first_agent_by_name() {
+    let Some(setup) = start("a_selector_finds_the_first_agent_by_name").await else {
+        return;
+    };
+    setup.create_agent("b-second", json!({"team": "red"})).await;
+    setup.create_agent("a-first", json!({"team": "red"})).await;
+    setup.create_agent("0-other", json!({"team": "blue"})).await;
+    let select = |labels: Value| json!({"target": null, "selector": {"matchLabels": labels}});
+
+    let red = setup.ask("red", "", select(json!({"team": "red"}))).await;
+    setup.until(red, Some(None)).await;
+    let green = setup
+        .ask("green", "", select(json!({"team": "green"})))
+        .await;
+    setup.until(green, Some(Some(Phase::Error))).await;
+
+    let worker = Uuid::new_v4();
+    setup.store.register(worker, "test", 10).await.unwrap();
+    let claimed = setup
+        .store
+        .claim(worker, Uuid::new_v4(), 10, ark_plan::FORMAT, &[])
+        .await
+        .unwrap();
+    assert_eq!(claimed.runs.len(), 1);
+    let input: Input = serde_json::from_str(&claimed.runs[0].input).unwrap();
+    assert_eq!(
+        (input.target_type.as_str(), input.target_name.as_str()),
+        ("agent", "a-first")
+    );
+    let lists = setup.metric("ark_dispatcher_selections_total{kind=\"Tool\"}");
+    assert_eq!(
+        lists, 1.0,
+        "only the one that matches nothing looks at all kinds"
+    );
+    assert!(setup.metric("ark_dispatcher_decisions_total{action=\"plan\"}") >= 2.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_answer_about_rights_nothing_is_allowed() {
+    let Some(mut setup) = start("without_an_answer_about_rights_nothing_is_allowed").await else {
+        return;
+    };
+    setup.stop_dispatching().await;
+    setup.dispatch_with(Authorization::Rbac);
+    let plain = setup.ask("plain", "writer", json!({})).await;
+    let account = json!({"serviceAccount": "bot"});
+    let as_bot = setup.ask("as-bot", "writer", account).await;
+    setup.until(plain, Some(None)).await;
+    setup.until(as_bot, Some(Some(Phase::Error))).await;
+    assert_eq!(
+        setup.metric("ark_dispatcher_access_reviews_total{result=\"refused\"}"),
+        1.0
     );
 }

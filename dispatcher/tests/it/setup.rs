@@ -53,18 +53,23 @@ pub async fn start(test: &str) -> Option<Setup> {
         _server: server,
         _folder: folder,
     };
-    setup.create_agent().await;
+    setup.create_model().await;
+    setup.create_agent("writer", json!({})).await;
     setup.dispatch();
     Some(setup)
 }
 
 impl Setup {
     pub fn dispatch(&mut self) {
+        self.dispatch_with(Authorization::Off);
+    }
+
+    pub fn dispatch_with(&mut self, authorization: Authorization) {
         let config = Config {
             leader_elect: false,
             identity: "test".to_owned(),
             namespace: "ark-system".to_owned(),
-            authorization: Authorization::Off,
+            authorization,
             model_url_policy: "local".parse().unwrap(),
             lenient_secrets: false,
             resync: Duration::from_secs(2),
@@ -86,28 +91,21 @@ impl Setup {
         dispatcher.await.unwrap().unwrap();
     }
 
-    async fn create_agent(&self) {
+    async fn create_model(&self) {
         let models: Api<Model> = Api::namespaced(self.client.clone(), NAMESPACE);
         let model = json!({"apiVersion": "ark.mckinsey.com/v1alpha1", "kind": "Model", "metadata": {"name": "default"},
             "spec": {"provider": "openai", "model": {"value": "gpt"}, "config": {"openai": {
                 "baseUrl": {"value": "http://127.0.0.1:9/v1"}, "apiKey": {"value": "none"}}}}});
+        let model = serde_json::from_value(model).unwrap();
+        models.create(&PostParams::default(), &model).await.unwrap();
+    }
+
+    pub async fn create_agent(&self, name: &str, labels: Value) {
         let agents: Api<Agent> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let agent = json!({"apiVersion": "ark.mckinsey.com/v1alpha1", "kind": "Agent", "metadata": {"name": "writer"},
-            "spec": {"prompt": "You write."}});
-        models
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(model).unwrap(),
-            )
-            .await
-            .unwrap();
-        agents
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(agent).unwrap(),
-            )
-            .await
-            .unwrap();
+        let agent = json!({"apiVersion": "ark.mckinsey.com/v1alpha1", "kind": "Agent",
+            "metadata": {"name": name, "labels": labels}, "spec": {"prompt": "You write."}});
+        let agent = serde_json::from_value(agent).unwrap();
+        agents.create(&PostParams::default(), &agent).await.unwrap();
     }
 
     pub fn queries(&self) -> Api<Query> {

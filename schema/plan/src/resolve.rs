@@ -44,6 +44,22 @@ pub enum Kind {
     ArkConfig,
 }
 
+impl Kind {
+    /// As objects have it in `kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Agent => "Agent",
+            Kind::Model => "Model",
+            Kind::Tool => "Tool",
+            Kind::ConfigMap => "ConfigMap",
+            Kind::Secret => "Secret",
+            Kind::Service => "Service",
+            Kind::Team => "Team",
+            Kind::ArkConfig => "ArkConfig",
+        }
+    }
+}
+
 /// An object by kind, namespace and name; prints as `Agent default/writer`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
