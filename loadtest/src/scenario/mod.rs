@@ -120,7 +120,7 @@ pub async fn run(
         problems.extend(setup.remove(&namespaces).await);
     }
     if let Some(provider) = provider {
-        problems.extend(provider.close().await);
+        problems.extend(provider.close(ran.is_ok()).await);
     }
     match ran {
         Ok(mut report) => {

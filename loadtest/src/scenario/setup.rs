@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use futures::{StreamExt, stream};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::core::GroupVersionKind;
@@ -36,7 +36,7 @@ impl Setup {
     /// Makes the objects in their order; one without a namespace is made in each that Queries are created in.
     ///
     /// # Errors
-    /// When an object is refused, or one of its name is there that no load test has made.
+    /// When an object is refused, or another one of its name is there that no load test has made.
     /// The value of the label that everything made carries.
     pub(super) fn run(&self) -> &str {
         &self.run
@@ -99,14 +99,19 @@ impl Setup {
                 let there = api.get(&name).await;
                 let there = there.with_context(|| format!("cannot read {kind} {name}"))?;
                 if !there.labels().contains_key(LABEL) {
-                    bail!("{kind} {name} is there already, and no load test has made it");
+                    ensure!(
+                        says(&there.data, &object.data),
+                        "another {kind} {name} is there already; no load test has made it"
+                    );
+                    return Ok(());
                 }
                 object.metadata.resource_version = there.resource_version();
                 api.replace(&name, &params, &object).await
             }
             made => made,
         };
-        made.with_context(|| format!("cannot create {kind} {name}"))?;
+        made.map_err(said)
+            .with_context(|| format!("cannot create {kind} {name}"))?;
         self.made.push((api, name));
         Ok(())
     }
@@ -156,11 +161,58 @@ impl Setup {
     }
 }
 
+/// Whether an object says everything that a wanted one says; it may say more.
+fn says(object: &Value, wanted: &Value) -> bool {
+    match (object, wanted) {
+        (Value::Object(object), Value::Object(wanted)) => wanted.iter().all(|(name, wanted)| {
+            let member = object.get(name);
+            member.is_some_and(|member| says(member, wanted))
+        }),
+        (Value::Array(object), Value::Array(wanted)) => {
+            object.len() == wanted.len()
+                && object
+                    .iter()
+                    .zip(wanted)
+                    .all(|(object, wanted)| says(object, wanted))
+        }
+        _ => object == wanted,
+    }
+}
+
+/// The server's sentence alone, where there is one.
+fn said(error: kube::Error) -> anyhow::Error {
+    match error {
+        kube::Error::Api(status) => anyhow::anyhow!(status.message.clone()),
+        error => error.into(),
+    }
+}
+
 /// Deletes an object that may be gone already.
 async fn delete(api: &Api<DynamicObject>, name: &str) -> kube::Result<()> {
     match api.delete(name, &DeleteParams::default()).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_may_say_more_than_is_wanted_but_nothing_else() {
+        let there = json!({"spec": {"type": "builtin", "builtin": {"name": "noop"}}, "status": {}});
+        assert!(says(
+            &there,
+            &json!({"spec": {"builtin": {"name": "noop"}}})
+        ));
+        assert!(!says(
+            &there,
+            &json!({"spec": {"builtin": {"name": "terminate"}}})
+        ));
+        assert!(!says(&there, &json!({"spec": {"description": "new"}})));
     }
 }
