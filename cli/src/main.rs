@@ -14,6 +14,7 @@ mod run;
 mod shell;
 mod status;
 mod system;
+mod telemetry;
 mod up;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -23,7 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[command(name = "ark", version, propagate_version = true, max_term_width = 110, after_help = AFTER_HELP)]
 struct Cli {
     #[command(flatten)]
-    logging: process::Logging,
+    logging: telemetry::Logging,
     #[command(subcommand)]
     command: Command,
 }
@@ -72,14 +73,17 @@ enum Command {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    let usual = match cli.command {
-        // Its output is for people who wait for answers; only a download takes long enough to be told of.
+    let (usual, service) = match cli.command {
+        // Their output is for people; only a download takes long enough to be told of.
         Command::Run(_) | Command::Status(_) | Command::Top(_) | Command::Query(_) => {
-            "warn,ark_postgres::download=info"
+            ("warn,ark_postgres::download=info", "ark")
         }
-        _ => "info",
+        Command::Apiserver(_) => ("info", "ark-apiserver"),
+        Command::Dispatcher(_) => ("info", "ark-dispatcher"),
+        Command::Worker(_) => ("info", "ark-worker"),
+        _ => ("info", "ark"),
     };
-    cli.logging.start(usual);
+    let telemetry = cli.logging.start(usual, service);
     process::raise_file_limit();
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -104,6 +108,7 @@ fn main() -> std::process::ExitCode {
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    drop(telemetry);
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

@@ -1,6 +1,5 @@
-//! What every process of ours has: logs, signals, and an address for metrics and health.
+//! What every process of ours has: signals, and an address for metrics and health.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,52 +11,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
-
-/// How this process logs, always to standard error.
-#[derive(Debug, Args)]
-pub(crate) struct Logging {
-    /// What is logged: a level, or directives such as `info,ark_worker=debug` [default: info; ark run: warn]
-    #[arg(long, global = true, env = "ARK_LOG", value_name = "FILTER")]
-    log_filter: Option<String>,
-    /// The form of log lines
-    #[arg(
-        long,
-        global = true,
-        env = "ARK_LOG_FORMAT",
-        default_value = "text",
-        value_name = "FORM"
-    )]
-    log_format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
-impl Logging {
-    /// Starts logging; `usual` is logged where nothing else is asked for.
-    pub(crate) fn start(&self, usual: &str) {
-        let asked = self.log_filter.as_deref().unwrap_or(usual);
-        let filter = EnvFilter::try_new(asked).unwrap_or_else(|error| {
-            eprintln!("ark: --log-filter {asked:?} cannot be read ({error}); {usual} is used");
-            EnvFilter::new(usual)
-        });
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Text => subscriber.init(),
-            LogFormat::Json => subscriber.json().init(),
-        }
-    }
-}
 
 /// Lets the process hold as many sockets as the system allows: a worker has one per call in flight.
 pub(crate) fn raise_file_limit() {

@@ -18,6 +18,19 @@ use crate::offline::duration;
 use crate::process::{self, MetricsAddr};
 use crate::system::{self, Provider, RESYNC};
 
+/// The rule of Ark for the addresses of Models.
+#[derive(Debug, Args)]
+struct UrlPolicy {
+    /// Which base URLs Models may have: strict as Ark's, or local, which also allows http and loopback
+    #[arg(
+        long,
+        env = "ARK_MODEL_URL_POLICY",
+        default_value = "strict",
+        value_name = "strict|local"
+    )]
+    model_url_policy: ModelUrlPolicy,
+}
+
 /// Serves the Kubernetes API for Ark's resources and, without a cluster, for the core kinds that they need.
 #[derive(Debug, Args)]
 pub(crate) struct Apiserver {
@@ -32,14 +45,8 @@ pub(crate) struct Apiserver {
     /// Port to listen on
     #[arg(long, env = "ARK_PORT", default_value_t = 6443)]
     port: u16,
-    /// Which base URLs Models may have: strict as Ark's, or local, which also allows http and loopback
-    #[arg(
-        long,
-        env = "ARK_MODEL_URL_POLICY",
-        default_value = "strict",
-        value_name = "strict|local"
-    )]
-    model_url_policy: ModelUrlPolicy,
+    #[command(flatten)]
+    url_policy: UrlPolicy,
     #[command(flatten)]
     metrics: MetricsAddr,
 }
@@ -53,7 +60,7 @@ impl Apiserver {
             bind: self.bind,
             port: PortChoice::Exact(self.port),
             data_dir: self.data_dir.unwrap_or_else(ark_postgres::default_data_dir),
-            model_url_policy: self.model_url_policy,
+            model_url_policy: self.url_policy.model_url_policy,
             missing_secrets: MissingSecrets::Reject,
             metrics: ark_apiserver::Metrics::register(&mut registry),
         };
@@ -117,14 +124,8 @@ pub(crate) struct Dispatcher {
     /// Whether a Query's service account must have the right to what the Query uses
     #[arg(long, env = "ARK_AUTHORIZATION", default_value = "rbac", value_name = "rbac|off", value_parser = authorization)]
     authorization: Authorization,
-    /// Which base URLs Models may have: strict as Ark's, or local, which also allows http and loopback
-    #[arg(
-        long,
-        env = "ARK_MODEL_URL_POLICY",
-        default_value = "strict",
-        value_name = "strict|local"
-    )]
-    model_url_policy: ModelUrlPolicy,
+    #[command(flatten)]
+    url_policy: UrlPolicy,
     #[command(flatten)]
     metrics: MetricsAddr,
 }
@@ -140,7 +141,7 @@ impl Dispatcher {
             identity: host_name(),
             namespace: "ark-system".to_owned(),
             authorization: self.authorization,
-            model_url_policy: self.model_url_policy,
+            model_url_policy: self.url_policy.model_url_policy,
             lenient_secrets: false,
             resync: RESYNC,
             metrics: ark_dispatcher::Metrics::register(&mut registry),
@@ -227,6 +228,8 @@ pub(crate) struct Worker {
         required_if_eq("provider", "mock")
     )]
     mock_url: Option<String>,
+    #[command(flatten)]
+    url_policy: UrlPolicy,
     /// How long running executions may go on after SIGTERM
     #[arg(long, env = "ARK_DRAIN", default_value = "10m", value_parser = duration)]
     drain: Duration,
@@ -248,6 +251,7 @@ impl Worker {
             ark_worker::Config::new(host_name(), mode, ark_worker::Metrics::new(&mut registry));
         config.slots = self.slots;
         config.drain = self.drain;
+        config.model_url_policy = self.url_policy.model_url_policy;
         self.metrics.serve(registry, store.clone()).await?;
         println!("ready");
         let result = ark_worker::run(config, client, store.clone(), shutdown).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use ark_apiserver::PortChoice;
 use ark_store::Store;
+use ark_worker::Overrides;
 use clap::{Args, ValueEnum};
 use kube::{Client, ResourceExt};
 use prometheus_client::registry::Registry;
@@ -20,7 +21,8 @@ use crate::{dry_run, process};
 
 /// Runs the Queries of manifest files to their end, on a system of its own, and prints the answers.
 ///
-/// Exits with 0 only if all Queries are done. The manifests are those that a cluster takes, unchanged.
+/// Exits with 0 only if all Queries are done. The manifests are those that a cluster takes, unchanged. With
+/// `--provider auto`, OPENAI_BASE_URL, OPENAI_API_KEY and ANTHROPIC_API_KEY stand above what the Models say.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Manifest files, or folders of them
@@ -87,6 +89,7 @@ impl Run {
             port: PortChoice::NextFree(0),
             workers: 1,
             provider: self.provider,
+            overrides: overrides(self.provider),
             postgres: self.postgres.clone(),
             drain: Duration::ZERO,
         };
@@ -152,6 +155,19 @@ impl Run {
             eprintln!("{done} of {} queries done in {seconds:.1} s", answers.len());
         }
         Ok(answers)
+    }
+}
+
+/// What the variables of the providers' own clients say, which stands above the Models' addresses and keys.
+fn overrides(provider: Provider) -> Overrides {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match provider {
+        Provider::Mock => Overrides::default(),
+        Provider::Auto => Overrides {
+            openai_base_url: variable("OPENAI_BASE_URL"),
+            openai_api_key: variable("OPENAI_API_KEY"),
+            anthropic_api_key: variable("ANTHROPIC_API_KEY"),
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use ark_api::admission::{MissingSecrets, ModelUrlPolicy};
 use ark_apiserver::PortChoice;
 use ark_loadtest::provider;
 use ark_store::Store;
-use ark_worker::ProviderMode;
+use ark_worker::{Overrides, ProviderMode};
 use clap::ValueEnum;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use prometheus_client::registry::Registry;
@@ -39,6 +39,7 @@ pub(crate) struct Options {
     pub(crate) port: PortChoice,
     pub(crate) workers: usize,
     pub(crate) provider: Provider,
+    pub(crate) overrides: Overrides,
     pub(crate) postgres: LocalPostgres,
     pub(crate) drain: Duration,
 }
@@ -139,10 +140,10 @@ pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<kube::Client> {
     kube::Client::try_from(config).context("cannot make a Kubernetes client")
 }
 
-fn missing_secrets(provider: Provider) -> MissingSecrets {
-    match provider {
-        Provider::Mock => MissingSecrets::Warn,
-        Provider::Auto => MissingSecrets::Reject,
+impl Options {
+    /// Whether Models may name Secrets that are not there, as their keys are not read or given otherwise.
+    fn lenient_secrets(&self) -> bool {
+        self.provider == Provider::Mock || self.overrides != Overrides::default()
     }
 }
 
@@ -158,7 +159,11 @@ async fn start_apiserver(
         port: options.port,
         data_dir: options.data_dir.clone(),
         model_url_policy: ModelUrlPolicy::Local,
-        missing_secrets: missing_secrets(options.provider),
+        missing_secrets: if options.lenient_secrets() {
+            MissingSecrets::Warn
+        } else {
+            MissingSecrets::Reject
+        },
         metrics: ark_apiserver::Metrics::register(registry),
     };
     let (ready, is_ready) = tokio::sync::oneshot::channel();
@@ -190,7 +195,7 @@ fn start_dispatcher(
         namespace: "ark-system".to_owned(),
         authorization: ark_dispatcher::Authorization::Off,
         model_url_policy: ModelUrlPolicy::Local,
-        lenient_secrets: options.provider == Provider::Mock,
+        lenient_secrets: options.lenient_secrets(),
         resync: RESYNC,
         metrics: ark_dispatcher::Metrics::register(registry),
     };
@@ -225,6 +230,7 @@ fn start_workers(
             config.slots
         };
         config.drain = options.drain;
+        config.overrides = options.overrides.clone();
         let run = ark_worker::run(config, client.clone(), store.clone(), working.clone());
         roles.spawn(async move {
             run.await.context("a worker failed")?;

@@ -45,6 +45,7 @@ impl Up {
                 .map_or(PortChoice::NextFree(6443), PortChoice::Exact),
             workers: self.workers,
             provider: self.provider,
+            overrides: ark_worker::Overrides::default(),
             postgres: self.postgres,
             drain: Duration::from_secs(30),
         };

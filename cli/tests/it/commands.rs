@@ -28,6 +28,41 @@ async fn output(args: &[&str]) -> Output {
     }
 }
 
+/// The variables of the providers' own clients need no change of a manifest, and no Secret.
+#[tokio::test]
+async fn variables_of_the_providers_clients_are_honoured() {
+    let provider = ark_loadtest::provider::start(Default::default())
+        .await
+        .unwrap();
+    let folder = crate::system::folder();
+    let manifests = std::fs::read_to_string(QUICKSTART).unwrap();
+    let without_secret = manifests.split_once("---\n").unwrap().1;
+    let file = folder.path().join("no-secret.yaml");
+    std::fs::write(&file, without_secret).unwrap();
+    let run = || {
+        let mut run = ark();
+        run.args(["run", "--provider", "auto"]).arg(&file);
+        for variable in ["OPENAI_BASE_URL", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"] {
+            run.env_remove(variable);
+        }
+        run
+    };
+    let refused = run().output().await.unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success());
+    assert!(said.contains("openai"), "the Secret is named: {said}");
+    let done = run()
+        .env("OPENAI_BASE_URL", provider.url())
+        .env("OPENAI_API_KEY", "of-the-environment")
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains("3 of 3 queries done"), "{said}");
+    assert!(!said.contains("of-the-environment"));
+}
+
 #[tokio::test]
 async fn the_quickstart_answers_everything() {
     let text = output(&["run", QUICKSTART, "--provider", "mock", "--watch"]).await;

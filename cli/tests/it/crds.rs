@@ -136,6 +136,7 @@ async fn the_line_holds_on_plain_crds() {
         kubeconfig,
         None,
         Duration::from_secs(1),
+        Vec::new(),
     )
     .await;
     system.create(model(None)).await;

@@ -11,3 +11,5 @@ mod graph;
 mod input;
 mod scale;
 mod system;
+mod traces;
+mod tutorial;

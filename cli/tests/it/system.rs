@@ -103,11 +103,12 @@ pub struct System {
     pub client: Client,
     pub url: String,
     pub workers: Vec<Process>,
-    _dispatcher: Process,
+    pub dispatcher: Process,
     pub seen: Seen,
     pub folder: tempfile::TempDir,
     pub kubeconfig: PathBuf,
     started: usize,
+    environment: Vec<(&'static str, String)>,
     _apiserver: Option<Process>,
     pub postgres: Option<Server>,
 }
@@ -115,6 +116,15 @@ pub struct System {
 impl System {
     /// Our own API server, dispatcher and workers, with a Model, a Tool and an Agent.
     pub async fn start(latency: Duration, workers: usize) -> System {
+        System::start_with(latency, workers, Vec::new()).await
+    }
+
+    /// The same, with more variables in the environment of each process.
+    pub async fn start_with(
+        latency: Duration,
+        workers: usize,
+        environment: Vec<(&'static str, String)>,
+    ) -> System {
         let folder = folder();
         let (postgres, url) = database(folder.path()).await;
         let data_dir = folder.path().join("api");
@@ -132,7 +142,8 @@ impl System {
                     &url,
                 ])
                 .arg("--data-dir")
-                .arg(&data_dir),
+                .arg(&data_dir)
+                .envs(environment.clone()),
         )
         .await;
         let kubeconfig = data_dir.join("kubeconfig");
@@ -143,6 +154,7 @@ impl System {
             kubeconfig,
             Some(apiserver),
             latency,
+            environment,
         )
         .await;
         system.create(secret()).await;
@@ -162,6 +174,7 @@ impl System {
         kubeconfig: PathBuf,
         apiserver: Option<Process>,
         latency: Duration,
+        environment: Vec<(&'static str, String)>,
     ) -> System {
         let log = Some(folder.path().join("provider.jsonl"));
         let provider = provider::start(provider::Config {
@@ -183,7 +196,8 @@ impl System {
                 ])
                 .args(["--model-url-policy", "local", "--database-url", &url])
                 .arg("--kubeconfig")
-                .arg(&kubeconfig),
+                .arg(&kubeconfig)
+                .envs(environment.clone()),
         )
         .await;
         let client = client(&kubeconfig).await;
@@ -194,11 +208,12 @@ impl System {
             client,
             url,
             workers: Vec::new(),
-            _dispatcher: dispatcher,
+            dispatcher,
             seen,
             folder,
             kubeconfig,
             started: 0,
+            environment,
             _apiserver: apiserver,
             postgres,
         }
@@ -219,7 +234,8 @@ impl System {
                 ])
                 .args(["--database-url", &self.url])
                 .arg("--kubeconfig")
-                .arg(&self.kubeconfig),
+                .arg(&self.kubeconfig)
+                .envs(self.environment.clone()),
         )
         .await;
         self.workers.push(worker);
