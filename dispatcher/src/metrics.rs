@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ark_plan::resolve::{Kind, SELECTABLE};
 use ark_store::Store;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -83,6 +84,7 @@ impl Metrics {
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             executions: Family::default(),
         };
+        metrics.start_at_zero();
         let m = &metrics;
         let r = registry.sub_registry_with_prefix("ark_dispatcher");
         r.register(
@@ -168,6 +170,22 @@ impl Metrics {
             m.executions.clone(),
         );
         metrics
+    }
+
+    // So that a rate over them is 0 and not empty until the first event.
+    fn start_at_zero(&self) {
+        for result in ["taken", "lost", "released"] {
+            drop(self.elections.get_or_create(&ResultLabel { result }));
+        }
+        for action in ["plan", "cancel", "ttl", "rearm", "forget", "close", "none"] {
+            drop(self.decisions.get_or_create(&ActionLabel { action }));
+        }
+        for kind in SELECTABLE.map(Kind::as_str) {
+            drop(self.selections.get_or_create(&KindLabel { kind }));
+        }
+        for result in ["allowed", "denied", "refused"] {
+            drop(self.reviews.get_or_create(&ResultLabel { result }));
+        }
     }
 
     pub(crate) fn decided(&self, actions: &[Action]) {
