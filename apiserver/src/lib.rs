@@ -14,6 +14,7 @@ mod metrics;
 mod namespaces;
 mod object;
 mod openapi;
+mod protobuf;
 mod render;
 mod reviews;
 mod run;

@@ -1,4 +1,4 @@
-//! Namespaces: those that there always are, the rule that objects need one, and emptying what is being deleted.
+//! Namespaces: those that there always are, the rule that objects need one, and the end of one that is empty.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::admit;
-use crate::catalog::{self, Resource};
+use crate::catalog::{self, Resource, Rules};
 use crate::front::route::Target;
 use crate::object;
 use crate::server::Server;
@@ -90,6 +90,45 @@ pub(crate) fn check_deletable(target: &Target) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to delete a namespace that holds anything: 409 names what is left in it.
+///
+/// Events do not count. They go with the namespace, as does what is created in it at the last moment.
+pub(crate) async fn require_empty(server: &Server, target: &Target) -> Result<()> {
+    let mut left = Vec::new();
+    for resource in contents().filter(|r| !matches!(r.rules, Rules::Event)) {
+        let query = content_query(resource, &target.name, 1);
+        let page = server.store.list(&query).await?;
+        let count = page.remaining + i64::from(!page.items.is_empty());
+        if count > 0 {
+            left.push(format!("{count} {}", resource.qualified()));
+        }
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "it is not empty, and this server does not empty namespaces: delete what is left in it first ({})",
+        left.join(", ")
+    );
+    Err(Status::stale(target.resource, &target.name, &why))
+}
+
+/// The resources whose objects are stored in namespaces, each once.
+fn contents() -> impl Iterator<Item = &'static Resource> {
+    let namespaced = |r: &&Resource| r.namespaced && r.stored_group() == r.group;
+    catalog::resources().iter().filter(namespaced)
+}
+
+fn content_query(resource: &Resource, namespace: &str, limit: i64) -> ListQuery {
+    ListQuery {
+        group: resource.group.clone(),
+        kind: resource.kind.clone(),
+        namespace: Some(namespace.to_owned()),
+        limit: Some(limit),
+        ..ListQuery::default()
+    }
+}
+
 /// Makes the namespaces that are always there.
 pub(crate) async fn create_defaults(server: &Server) -> Result<()> {
     for name in ALWAYS {
@@ -121,7 +160,7 @@ fn target(name: &str) -> Target {
     }
 }
 
-/// Empties and removes namespaces that are being deleted, until `shutdown`.
+/// Removes namespaces that are being deleted, with what came into them at the last moment, until `shutdown`.
 pub(crate) async fn sweep(server: Arc<Server>, shutdown: CancellationToken) {
     loop {
         tokio::select! {
@@ -164,15 +203,8 @@ async fn sweep_once(server: &Server) -> Result<()> {
 /// Deletes what is in the namespace; true when nothing was there.
 async fn empty(server: &Server, namespace: &str) -> Result<bool> {
     let mut nothing = true;
-    let namespaced = |r: &&Resource| r.namespaced && r.stored_group() == r.group;
-    for resource in catalog::resources().iter().filter(namespaced) {
-        let query = ListQuery {
-            group: resource.group.clone(),
-            kind: resource.kind.clone(),
-            namespace: Some(namespace.to_owned()),
-            limit: Some(PAGE),
-            ..ListQuery::default()
-        };
+    for resource in contents() {
+        let query = content_query(resource, namespace, PAGE);
         for stored in server.store.list(&query).await?.items {
             nothing = false;
             let target = Target {

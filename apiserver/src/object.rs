@@ -174,6 +174,16 @@ pub(crate) fn meta<'a>(object: &'a Object, field: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// Names an object that has no name yet.
+pub(crate) fn default_name(object: &mut Value, name: &str) {
+    if let Value::Object(object) = object
+        && meta(object, "name").is_empty()
+        && matches!(object.get("metadata"), None | Some(Value::Object(_)))
+    {
+        metadata_mut(object).insert("name".into(), name.into());
+    }
+}
+
 /// Whether the object waits for finalizers before it goes.
 pub(crate) fn has_finalizers(object: &Object) -> bool {
     metadata(object)

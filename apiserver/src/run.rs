@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::credentials::Credentials;
 use crate::credentials::certificate::{LEAF_RENEWAL, ServingCertificate};
+use crate::credentials::service_accounts::Tokens;
+use crate::discovery::aggregated::Aggregated;
 use crate::error::Error;
 use crate::front::serve;
 use crate::metrics::Metrics;
@@ -120,11 +122,13 @@ fn assemble(
         namespaces: Namespaces::default(),
         seen: Seen::default(),
         openapi: OpenApi::generate(),
+        discovery: Aggregated::generate(),
         admission: Rules {
             model_urls: config.model_url_policy,
             missing_secrets: config.missing_secrets,
         },
         token: credentials.token.clone(),
+        service_accounts: Tokens::new(&credentials.seal),
         reads: Semaphore::new(READS),
         writes: Semaphore::new(WRITES),
         store,

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::catalog::Resource;
+use crate::credentials::service_accounts::Tokens;
+use crate::discovery::aggregated::Aggregated;
 use crate::front::route::Target;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
@@ -31,8 +33,10 @@ pub(crate) struct Server {
     pub(crate) namespaces: Namespaces,
     pub(crate) seen: Seen,
     pub(crate) openapi: OpenApi,
+    pub(crate) discovery: Aggregated,
     pub(crate) admission: admission::Rules,
     pub(crate) token: String,
+    pub(crate) service_accounts: Tokens,
     pub(crate) metrics: Metrics,
     pub(crate) reads: Semaphore,
     pub(crate) writes: Semaphore,

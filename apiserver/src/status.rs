@@ -119,7 +119,18 @@ impl Status {
         Self::new(405, "MethodNotAllowed", message).about(&resource.group, &resource.plural, "")
     }
 
-    pub(crate) fn unsupported_media_type(accepted: &str) -> Box<Self> {
+    /// A body in a form that is not read; `protobuf` says whether that would have been.
+    pub(crate) fn unsupported_media_type(protobuf: bool) -> Box<Self> {
+        let more = if protobuf {
+            ", application/vnd.kubernetes.protobuf"
+        } else {
+            ""
+        };
+        Self::unknown_format(&format!("application/json, application/yaml{more}"))
+    }
+
+    /// A body whose media type is none of the accepted ones.
+    pub(crate) fn unknown_format(accepted: &str) -> Box<Self> {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {accepted}"
         );
@@ -130,7 +141,7 @@ impl Status {
         Self::new(
             406,
             "NotAcceptable",
-            "only the following media types are accepted: application/json",
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )
     }
 

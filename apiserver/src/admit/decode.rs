@@ -5,40 +5,84 @@ use ark_api::{object_meta, structural};
 use serde_json::Value;
 
 use crate::catalog::Resource;
+use crate::front::negotiate;
 use crate::front::options::FieldValidation;
+use crate::front::request::Request;
 use crate::front::route::Target;
 use crate::object::{self, Object};
+use crate::protobuf::schema;
+use crate::protobuf::{self, typed};
 use crate::status::{FieldError, Result, Status};
 
 /// Reads the body of a create or update, and the keys that it has twice.
-pub(crate) fn body(resource: &Resource, bytes: &[u8]) -> Result<(Value, Vec<String>)> {
-    let unrecognized = |why: String| {
-        let (kind, text) = (&resource.kind, summary(bytes));
-        Status::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): {why} ({text})"
-        ))
+pub(crate) fn body(resource: &Resource, request: &Request) -> Result<(Value, Vec<String>)> {
+    let bytes = &request.body;
+    // curl -d says that it sends a form; the reference server refuses that as well.
+    let decoded = match (
+        negotiate::content_type(&request.headers),
+        schema::of(resource),
+    ) {
+        ("application/json", _) => json(resource, bytes)?,
+        ("application/yaml", _) => (yaml(resource, bytes)?, Vec::new()),
+        (protobuf::MEDIA_TYPE, Some(message)) => {
+            let object = protobuf::decode(message, bytes)
+                .map_err(|malformed| unrecognized(resource, bytes, &malformed.to_string()))?;
+            (with_type(resource, object), Vec::new())
+        }
+        _ => {
+            return Err(Status::unsupported_media_type(
+                schema::of(resource).is_some(),
+            ));
+        }
     };
+    if decoded.0["kind"].as_str().unwrap_or_default().is_empty() {
+        let text = String::from_utf8_lossy(bytes);
+        let why = format!("Object 'Kind' is missing in '{text}'");
+        return Err(unrecognized(resource, bytes, &why));
+    }
+    Ok(decoded)
+}
+
+fn json(resource: &Resource, bytes: &[u8]) -> Result<(Value, Vec<String>)> {
     let (value, duplicates) = from_slice_strict(bytes).map_err(|error| {
         let why = if error.is_eof() {
             "unexpected end of JSON input".to_owned()
         } else {
             error.to_string()
         };
-        unrecognized(format!(
-            "couldn't get version/kind; json parse error: {why}"
-        ))
+        let why = format!("couldn't get version/kind; json parse error: {why}");
+        unrecognized(resource, bytes, &why)
     })?;
     if !value.is_object() && !value.is_null() {
         let why = "couldn't get version/kind; json parse error: it is not an object";
-        return Err(unrecognized(why.to_owned()));
-    }
-    if value["kind"].as_str().unwrap_or_default().is_empty() {
-        let text = String::from_utf8_lossy(bytes);
-        return Err(unrecognized(format!(
-            "Object 'Kind' is missing in '{text}'"
-        )));
+        return Err(unrecognized(resource, bytes, why));
     }
     Ok((value, duplicates))
+}
+
+fn yaml(resource: &Resource, bytes: &[u8]) -> Result<Value> {
+    let value: Value = serde_saphyr::from_slice(bytes)
+        .map_err(|e| unrecognized(resource, bytes, &format!("yaml parse error: {e}")))?;
+    Ok(value)
+}
+
+/// An envelope without a type holds what the URL says.
+fn with_type(resource: &Resource, mut object: Object) -> Value {
+    let type_ = [
+        ("apiVersion", resource.api_version()),
+        ("kind", resource.kind.clone()),
+    ];
+    for (field, value) in type_ {
+        object.entry(field).or_insert(value.into());
+    }
+    Value::Object(object)
+}
+
+fn unrecognized(resource: &Resource, bytes: &[u8], why: &str) -> Box<Status> {
+    let (kind, text) = (&resource.kind, summary(bytes));
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {why} ({text})"
+    ))
 }
 
 /// The beginning of a body, for error messages.
@@ -118,12 +162,7 @@ fn check_place(target: &Target, object: &mut Object) -> Result<()> {
 /// Refuses metadata of the wrong types and drops what is null or empty, as a round trip through ObjectMeta does.
 fn check_metadata(resource: &Resource, object: &mut Object) -> Result<()> {
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    object_meta::check_types(metadata).map_err(|why| {
-        let (kind, version) = (&resource.kind, &resource.version);
-        Status::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
-        ))
-    })?;
+    object_meta::check_types(metadata).map_err(|why| unhandled(resource, &why))?;
     let metadata = object::metadata_mut(object);
     for field in ["labels", "annotations"] {
         let entries = metadata.get_mut(field).and_then(Value::as_object_mut);
@@ -148,15 +187,29 @@ pub(crate) fn prune(
     resource: &Resource,
     value: &mut Value,
     duplicates: Vec<String>,
-) -> Vec<String> {
-    let unknown = match (resource.schema(), value.get_mut("metadata")) {
-        (Some(schema), _) => structural::prune(schema, value),
-        (None, Some(metadata)) => object_meta::prune(metadata),
-        (None, None) => Vec::new(),
+) -> Result<Vec<String>> {
+    let unknown = match (resource.schema(), schema::of(resource), &mut *value) {
+        (Some(schema), ..) => structural::prune(schema, value),
+        (None, Some(message), Value::Object(object)) => {
+            let mut unknown =
+                typed::fit(message, object).map_err(|why| unhandled(resource, &why))?;
+            let metadata = object.get_mut("metadata");
+            unknown.extend(metadata.map(object_meta::prune).unwrap_or_default());
+            unknown
+        }
+        _ => Vec::new(),
     };
     let duplicates = duplicates.iter().map(|f| format!("duplicate field {f:?}"));
     let unknown = unknown.iter().map(|f| format!("unknown field {f:?}"));
-    duplicates.chain(unknown).collect()
+    Ok(duplicates.chain(unknown).collect())
+}
+
+/// An object that cannot be read as its kind.
+fn unhandled(resource: &Resource, why: &str) -> Box<Status> {
+    let (kind, version) = (&resource.kind, &resource.version);
+    Status::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+    ))
 }
 
 /// What a create or update does about such fields: warns, fails, or nothing.
@@ -169,12 +222,13 @@ pub(crate) fn judge(
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(findings),
         FieldValidation::Strict if findings.is_empty() => Ok(findings),
-        FieldValidation::Strict => Err(Status::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {list}",
-            kind = resource.kind,
-            version = resource.version,
-            list = findings.join(", "),
-        ))),
+        FieldValidation::Strict => {
+            let list = findings.join(", ");
+            Err(unhandled(
+                resource,
+                &format!("strict decoding error: {list}"),
+            ))
+        }
     }
 }
 

@@ -45,7 +45,13 @@ const TABLE: [Row; 16] = [
     ("", "Event", &["ev"], Namespaced, Rules::Event),
     ("", "Namespace", &["ns"], Cluster, Rules::Namespace),
     ("", "Secret", &[], Namespaced, Rules::Secret),
-    ("", "ServiceAccount", &["sa"], Namespaced, PLAIN),
+    (
+        "",
+        "ServiceAccount",
+        &["sa"],
+        Namespaced,
+        Rules::ServiceAccount,
+    ),
     ("", "Service", &["svc"], Namespaced, PLAIN),
     (LEASES, "Lease", &[], Namespaced, PLAIN),
     (EVENTS, "Event", &["ev"], Namespaced, Rules::Event),
@@ -61,19 +67,26 @@ const TABLE: [Row; 16] = [
 
 /// The core kinds, in the order of discovery.
 pub(crate) fn resources() -> impl Iterator<Item = Resource> {
-    TABLE
-        .into_iter()
-        .map(|(group, kind, short_names, scope, rules)| Resource {
-            group: group.to_owned(),
-            version: "v1".to_owned(),
-            kind: kind.to_owned(),
-            plural: format!("{}s", kind.to_lowercase()),
-            singular: kind.to_lowercase(),
-            namespaced: scope == Namespaced,
-            short_names,
-            columns: columns(kind),
-            rules,
-        })
+    TABLE.into_iter().map(resource)
+}
+
+/// The kind behind a ServiceAccount's `token`.
+pub(crate) fn token_request() -> Resource {
+    resource((IDENTITY, "TokenRequest", &[], Namespaced, REVIEW))
+}
+
+fn resource((group, kind, short_names, scope, rules): Row) -> Resource {
+    Resource {
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        plural: format!("{}s", kind.to_lowercase()),
+        singular: kind.to_lowercase(),
+        namespaced: scope == Namespaced,
+        short_names,
+        columns: columns(kind),
+        rules,
+    }
 }
 
 fn columns(kind: &str) -> Vec<Column> {

@@ -32,8 +32,10 @@ pub(crate) enum Rules {
     Secret,
     /// Stored as core/v1 Events whatever version it is written and read in.
     Event,
-    /// Its deletion empties it first.
+    /// Deleted only when it is empty.
     Namespace,
+    /// Has tokens.
+    ServiceAccount,
     /// Answered at once, never stored.
     Review,
 }
@@ -46,6 +48,7 @@ impl std::fmt::Debug for Rules {
             Self::Secret => "Secret",
             Self::Event => "Event",
             Self::Namespace => "Namespace",
+            Self::ServiceAccount => "ServiceAccount",
             Self::Review => "Review",
         })
     }
@@ -116,7 +119,7 @@ impl Resource {
         self.ark().is_some()
     }
 
-    /// Whether an object goes when it is deleted and has no finalizers; a Namespace is emptied first.
+    /// Whether an object goes when it is deleted and has no finalizers; a Namespace goes a little later.
     pub(crate) fn deletes_at_once(&self) -> bool {
         !matches!(self.rules, Rules::Namespace)
     }
@@ -205,6 +208,12 @@ pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static 
 /// The resource of a kind that there must be.
 pub(crate) fn namespaces() -> &'static Resource {
     find("", "v1", "namespaces").expect("the table has namespaces")
+}
+
+/// What a ServiceAccount's `token` takes and answers; it is no collection of its own.
+pub(crate) fn token_requests() -> &'static Resource {
+    static TOKEN_REQUESTS: LazyLock<Resource> = LazyLock::new(core_kinds::token_request);
+    &TOKEN_REQUESTS
 }
 
 /// Every group and version once; a group's preferred version comes first.

@@ -4,6 +4,7 @@
 //! Servers that share a folder use the same files: each is created once, by a hard link that cannot replace another.
 
 pub(crate) mod certificate;
+pub(crate) mod service_accounts;
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};

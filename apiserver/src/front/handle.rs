@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
 use crate::admit::Part;
+use crate::catalog::Rules;
 use crate::discovery;
+use crate::front::authenticate::{User, authenticate};
 use crate::front::options::{ListOptions, Query};
 use crate::front::reply::{Body, REQUEST_TIMEOUT, Reply};
 use crate::front::request::Request;
@@ -21,7 +22,7 @@ use crate::front::{health, negotiate};
 use crate::metrics::{RequestLabels, VerbLabels};
 use crate::server::Server;
 use crate::status::{Result, Status};
-use crate::verbs::{create, delete, read, update, watch};
+use crate::verbs::{create, delete, read, token, update, watch};
 
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -40,6 +41,7 @@ pub(crate) async fn handle(
         query: Query::parse(parts.uri.query()),
         headers: parts.headers,
         body: Bytes::new(),
+        user: User::Nobody,
     };
     let audit_id = audit_id(&request.headers);
     let result = answer(&server, &route, &mut request, body).await;
@@ -74,7 +76,7 @@ async fn answer(
         Route::Version => return Ok(Reply::value(200, &health::version())),
         _ => {}
     }
-    authenticate(server, &request.headers)?;
+    request.user = authenticate(server, &request.headers).await?;
     let limit = if request.is_mutating() {
         &server.writes
     } else {
@@ -102,17 +104,6 @@ async fn answer(
     })
 }
 
-/// The token is compared in a time that does not depend on where it differs.
-fn authenticate(server: &Server, headers: &HeaderMap) -> Result<()> {
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), server.token.as_bytes())
-        .map_err(|_| Status::unauthorized())
-}
-
 async fn read_body(body: Incoming) -> Result<Bytes> {
     let collected = Limited::new(body, BODY_LIMIT).collect().await;
     collected.map(|body| body.to_bytes()).map_err(|error| {
@@ -131,7 +122,10 @@ async fn serve(server: &Arc<Server>, route: &Route, request: &Request) -> Result
     if request.method != Method::GET {
         return Ok(Reply::no_such_page());
     }
+    let aggregated = negotiate::wants_aggregated_discovery(&request.headers);
     Ok(match route {
+        Route::CoreVersions if aggregated => server.discovery.core(&request.headers),
+        Route::Groups if aggregated => server.discovery.groups(&request.headers),
         Route::CoreVersions => Reply::value(200, &discovery::core_versions()),
         Route::Groups => Reply::value(200, &discovery::groups()),
         Route::Group(name) => Reply::value(200, &discovery::group(name)),
@@ -161,6 +155,12 @@ async fn objects(server: &Arc<Server>, request: &Request, target: &Target) -> Re
     }
     let part = match target.subresource.as_str() {
         "" => Part::Main,
+        "token" if matches!(resource.rules, Rules::ServiceAccount) => {
+            return match verb {
+                "create" => token::create(server, request, target).await,
+                _ => unsupported(),
+            };
+        }
         "status" if resource.has_status() => Part::Status,
         _ => return Err(Status::not_found(resource, &target.name)),
     };

@@ -1,5 +1,7 @@
 //! From a TCP connection to a handler and back: TLS, HTTP, routes, options, answers.
 
+pub(crate) mod authenticate;
+pub(crate) mod document;
 pub(crate) mod handle;
 pub(crate) mod health;
 pub(crate) mod negotiate;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::front::negotiate;
 use crate::front::page_token::Continue;
+use crate::front::request::Request;
+use crate::protobuf;
 use crate::selector::{FieldSelector, LabelSelector};
 use crate::status::{FieldError, Result, Status};
 
@@ -110,17 +113,23 @@ pub(crate) struct Preconditions {
 }
 
 impl DeleteOptions {
-    pub(crate) fn parse(query: &Query, body: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(request: &Request) -> Result<Self> {
+        let (query, body) = (&request.query, &request.body);
+        let broken = |why: &dyn std::fmt::Display| {
+            Status::bad_request(format!("the body is not valid DeleteOptions: {why}"))
+        };
         let options = if body.is_empty() {
             Self {
                 dry_run: query.get("dryRun").map(str::to_owned).into_iter().collect(),
                 propagation_policy: query.get("propagationPolicy").map(str::to_owned),
                 preconditions: Preconditions::default(),
             }
+        } else if negotiate::content_type(&request.headers) == protobuf::MEDIA_TYPE {
+            let message = protobuf::schema::message("DeleteOptions");
+            let options = protobuf::decode(message, body).map_err(|e| broken(&e))?;
+            serde_json::from_value(options.into()).map_err(|e| broken(&e))?
         } else {
-            let parsed: Option<Self> = serde_json::from_slice(body).map_err(|e| {
-                Status::bad_request(format!("the body is not valid DeleteOptions: {e}"))
-            })?;
+            let parsed: Option<Self> = serde_json::from_slice(body).map_err(|e| broken(&e))?;
             parsed.unwrap_or_default()
         };
         options.validate()?;

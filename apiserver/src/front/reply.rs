@@ -15,7 +15,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::render::Renderer;
+use crate::protobuf;
+use crate::render::{Rendered, Renderer};
 use crate::status::{Result, Status};
 
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
@@ -32,9 +33,10 @@ pub(crate) struct Reply {
 }
 
 enum Content {
-    Json(String),
+    Object(Rendered),
     Text(Cow<'static, str>),
-    Stream(mpsc::Receiver<Bytes>),
+    /// Media type and what is sent.
+    Stream(&'static str, mpsc::Receiver<Bytes>),
 }
 
 impl Reply {
@@ -56,7 +58,11 @@ impl Reply {
     }
 
     pub(crate) fn json(code: u16, text: String) -> Self {
-        Self::new(code, Content::Json(text))
+        Self::object(code, Rendered::Json(text))
+    }
+
+    pub(crate) fn object(code: u16, object: Rendered) -> Self {
+        Self::new(code, Content::Object(object))
     }
 
     pub(crate) fn value(code: u16, value: &Value) -> Self {
@@ -67,9 +73,9 @@ impl Reply {
         Self::new(code, Content::Text(text.into()))
     }
 
-    /// Lines as they come, until the sender is dropped.
-    pub(crate) fn stream(lines: mpsc::Receiver<Bytes>) -> Self {
-        Self::new(200, Content::Stream(lines))
+    /// Events as they come, until the sender is dropped.
+    pub(crate) fn stream(type_: &'static str, events: mpsc::Receiver<Bytes>) -> Self {
+        Self::new(200, Content::Stream(type_, events))
     }
 
     /// The answer where nothing is served: plain text, which clients read as "no such resource".
@@ -98,18 +104,22 @@ impl Reply {
 
     /// The same answer with an object in the representation that the client wants.
     pub(crate) fn rendered(mut self, renderer: Renderer, text: String) -> Result<Self> {
-        self.content = Content::Json(renderer.single(Cow::Owned(text))?);
+        self.content = Content::Object(renderer.single(Cow::Owned(text))?);
         Ok(self)
     }
 
     pub(crate) fn into_response(self, pretty: bool, audit_id: &str) -> Response<Body> {
         let (type_, body) = match self.content {
-            Content::Json(text) if pretty => ("application/json", whole(indented(text))),
-            Content::Json(text) => ("application/json", whole(text)),
+            Content::Object(Rendered::Json(text)) if pretty => {
+                ("application/json", whole(indented(text)))
+            }
+            Content::Object(Rendered::Json(text)) => ("application/json", whole(text)),
+            Content::Object(Rendered::Yaml(text)) => ("application/yaml", whole(text)),
+            Content::Object(Rendered::Protobuf(bytes)) => (protobuf::MEDIA_TYPE, whole(bytes)),
             Content::Text(text) => ("text/plain; charset=utf-8", whole(text.into_owned())),
-            Content::Stream(lines) => {
-                let frames = ReceiverStream::new(lines).map(|line| Ok(Frame::data(line)));
-                ("application/json", BodyExt::boxed(StreamBody::new(frames)))
+            Content::Stream(type_, events) => {
+                let frames = ReceiverStream::new(events).map(|event| Ok(Frame::data(event)));
+                (type_, BodyExt::boxed(StreamBody::new(frames)))
             }
         };
         let mut response = Response::new(body);
@@ -131,8 +141,8 @@ impl Reply {
     }
 }
 
-fn whole(text: String) -> Body {
-    Full::new(Bytes::from(text)).boxed()
+fn whole(content: impl Into<Bytes>) -> Body {
+    Full::new(content.into()).boxed()
 }
 
 fn indented(text: String) -> String {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::catalog::Resource;
+use crate::front::authenticate::User;
 use crate::front::negotiate;
 use crate::front::options::Query;
 use crate::render::Renderer;
@@ -17,6 +18,7 @@ pub(crate) struct Request {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) user: User,
 }
 
 impl Request {
@@ -24,13 +26,9 @@ impl Request {
     pub(crate) fn renderer(&self, resource: &'static Resource) -> Result<Renderer> {
         Ok(Renderer {
             resource,
-            view: negotiate::view(&self.headers)?,
+            accepted: negotiate::accepted(resource, self.is_watch(), &self.headers)?,
             include: Include::parse(self.query.get("includeObject")),
         })
-    }
-
-    pub(crate) fn require_json(&self) -> Result<()> {
-        negotiate::require_json(&self.headers)
     }
 
     pub(crate) fn is_watch(&self) -> bool {

@@ -5,13 +5,13 @@ mod schemas;
 
 use std::collections::BTreeMap;
 
-use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, IF_NONE_MATCH, LOCATION, VARY};
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, LOCATION};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha512};
 
 use self::parameters::parameters;
 use self::schemas::{STATUS, reference, schema_name, schemas};
 use crate::catalog::{self, GroupVersion, Resource};
+use crate::front::document::Document;
 use crate::front::options::Query;
 use crate::front::reply::Reply;
 
@@ -19,24 +19,6 @@ use crate::front::reply::Reply;
 pub(crate) struct OpenApi {
     root: Document,
     by_path: BTreeMap<String, Document>,
-}
-
-struct Document {
-    text: String,
-    hash: String,
-}
-
-impl Document {
-    fn new(value: &Value) -> Self {
-        let text = value.to_string();
-        let digest = Sha512::digest(text.as_bytes());
-        let hash = digest.iter().map(|byte| format!("{byte:02X}")).collect();
-        Self { text, hash }
-    }
-
-    fn etag(&self) -> String {
-        format!("\"{}\"", self.hash)
-    }
 }
 
 impl OpenApi {
@@ -60,7 +42,7 @@ impl OpenApi {
 
     /// `/openapi/v3`
     pub(crate) fn root(&self, headers: &HeaderMap) -> Reply {
-        answer(&self.root, headers)
+        self.root.answer(headers)
     }
 
     /// `/openapi/v3/apis/GROUP/VERSION`, for ever cacheable under its hash.
@@ -75,11 +57,12 @@ impl OpenApi {
             return Reply::no_such_page();
         };
         match query.get("hash") {
-            None => answer(document, headers),
+            None => document.answer(headers),
             Some(hash) if hash.trim_matches('"') == document.hash => {
                 let expires = chrono::Utc::now() + chrono::TimeDelta::days(365);
                 let expires = expires.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-                answer(document, headers)
+                document
+                    .answer(headers)
                     .with_header(CACHE_CONTROL, "public, immutable")
                     .with_header(EXPIRES, &expires)
             }
@@ -89,19 +72,6 @@ impl OpenApi {
             ),
         }
     }
-}
-
-fn answer(document: &Document, headers: &HeaderMap) -> Reply {
-    let etag = document.etag();
-    let known = headers
-        .get(IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    let reply = if known == Some(etag.as_str()) {
-        Reply::json(304, String::new())
-    } else {
-        Reply::json(200, document.text.clone())
-    };
-    reply.with_header(ETAG, &etag).with_header(VARY, "Accept")
 }
 
 fn path_of(of: &GroupVersion) -> String {
@@ -218,6 +188,8 @@ fn pascal(version: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::header::IF_NONE_MATCH;
+
     use super::*;
 
     #[test]

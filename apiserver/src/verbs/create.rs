@@ -22,15 +22,15 @@ const NAME_ATTEMPTS: usize = 8;
 /// Creates the object in the body: 201 with the object as it is stored.
 pub(crate) async fn create(server: &Server, request: &Request, target: &Target) -> Result<Reply> {
     let resource = target.resource;
-    request.require_json()?;
     let options = WriteOptions::parse(&request.query, "CreateOptions")?;
     let renderer = request.renderer(resource)?;
-    let (mut value, duplicates) = decode::body(resource, &request.body)?;
-    let findings = decode::prune(resource, &mut value, duplicates);
+    let (mut value, duplicates) = decode::body(resource, request)?;
+    let findings = decode::prune(resource, &mut value, duplicates)?;
     let mut object = decode::check_identity(target, value)?;
     let mut warnings = decode::judge(resource, options.field_validation, findings)?;
     if resource.is_review() {
-        return Ok(reviews::answer(resource, object));
+        let review = reviews::answer(resource, object, &request.user);
+        return Reply::created().rendered(renderer, object::encode(&review));
     }
     if resource.namespaced {
         server.namespaces.require(&server.store, target).await?;

@@ -20,7 +20,7 @@ const NO_GARBAGE_COLLECTOR: &str =
 
 /// Deletes an object, or marks it as being deleted while finalizers hold it.
 pub(crate) async fn delete(server: &Server, request: &Request, target: &Target) -> Result<Reply> {
-    let options = DeleteOptions::parse(&request.query, &request.body)?;
+    let options = DeleteOptions::parse(request)?;
     let dry_run = options.is_dry_run()?;
     let renderer = request.renderer(target.resource)?;
     namespaces::check_deletable(target)?;
@@ -31,6 +31,9 @@ pub(crate) async fn delete(server: &Server, request: &Request, target: &Target) 
     for _ in 0..ATTEMPTS {
         let current = server.current(target).await?;
         check_preconditions(target, &current, &options.preconditions)?;
+        if !target.resource.deletes_at_once() && !object::is_deleting(&current.object) {
+            namespaces::require_empty(server, target).await?;
+        }
         let outcome = if dry_run {
             Some(planned(target, &current.object))
         } else {

@@ -104,7 +104,7 @@ fn inapplicable(error: &dyn std::fmt::Display) -> Box<Status> {
 }
 
 fn unsupported() -> Box<Status> {
-    Status::unsupported_media_type(&format!("{JSON}, {MERGE}"))
+    Status::unknown_format(&format!("{JSON}, {MERGE}"))
 }
 
 fn undecodable(error: serde_json::Error) -> Box<Status> {

@@ -36,7 +36,7 @@ pub(crate) async fn get(server: &Server, request: &Request, target: &Target) -> 
     };
     let form = server.form(target.resource);
     let text = form.text(&stored.namespace, &stored.name, &stored.object)?;
-    Ok(Reply::json(200, renderer.single(text)?))
+    Ok(Reply::object(200, renderer.single(text)?))
 }
 
 /// Answers a list, whole or a page of it.
@@ -55,7 +55,7 @@ pub(crate) async fn list(server: &Server, request: &Request, target: &Target) ->
     let remaining = (found.next.is_some() && !has_selector).then_some(found.remaining);
     let next = found.next.map(|next| next.encode());
     let metadata: Value = list_metadata(found.version, next, remaining);
-    Ok(Reply::json(200, renderer.list(&texts, metadata)?))
+    Ok(Reply::object(200, renderer.list(&texts, metadata)?))
 }
 
 fn served<'t>(form: &Form<'_>, item: &'t Stored) -> Result<Cow<'t, str>> {

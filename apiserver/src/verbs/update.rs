@@ -25,10 +25,9 @@ pub(crate) async fn put(
     target: &Target,
     part: Part,
 ) -> Result<Reply> {
-    request.require_json()?;
     let options = WriteOptions::parse(&request.query, "UpdateOptions")?;
-    let (mut value, duplicates) = decode::body(target.resource, &request.body)?;
-    let findings = decode::prune(target.resource, &mut value, duplicates);
+    let (mut value, duplicates) = decode::body(target.resource, request)?;
+    let findings = decode::prune(target.resource, &mut value, duplicates)?;
     let object = decode::check_identity(target, value)?;
     let warnings = decode::judge(target.resource, options.field_validation, findings)?;
     let unconditional = ["", "0"].contains(&object::meta(&object, "resourceVersion"));
@@ -103,7 +102,8 @@ impl Next {
             Self::Patch { patch, validation } => {
                 let patched = patch.apply(Value::Object(current.clone()))?;
                 let mut value = patched.clone();
-                let findings = decode::prune(target.resource, &mut value, patch.duplicates.clone());
+                let findings =
+                    decode::prune(target.resource, &mut value, patch.duplicates.clone())?;
                 *warnings = decode::judge_patch(*validation, findings, &patched)?;
                 decode::check_identity(target, value)
             }

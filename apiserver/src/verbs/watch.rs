@@ -15,7 +15,7 @@ use crate::front::options::ListOptions;
 use crate::front::reply::Reply;
 use crate::front::route::Target;
 use crate::object::{self, Halves, Labels};
-use crate::render::{Renderer, error_line};
+use crate::render::Renderer;
 use crate::selector::Selection;
 use crate::server::Server;
 use crate::status::{Result, Status};
@@ -67,11 +67,11 @@ pub(crate) async fn watch(
         deadline: Instant::now() + timeout,
         sent: options.version.unwrap_or(0),
         first: true,
-        chunk: String::new(),
+        chunk: Vec::new(),
         lines,
     };
     tokio::spawn(watch.run(subscription));
-    Ok(Reply::stream(body))
+    Ok(Reply::stream(renderer.stream_type(), body))
 }
 
 /// Why a watch stops; nothing is sent for the last two.
@@ -103,7 +103,7 @@ struct Watch {
     /// Everything up to this version has been dealt with.
     sent: i64,
     first: bool,
-    chunk: String,
+    chunk: Vec<u8>,
     lines: mpsc::Sender<Bytes>,
 }
 
@@ -114,7 +114,7 @@ impl Watch {
             if let Some(internal) = &status.internal {
                 tracing::warn!(kind = %self.selection.resource.kind, error = %internal, "a watch ended");
             }
-            self.chunk.push_str(&error_line(&status));
+            self.chunk.append(&mut self.renderer.error(&status));
         }
         // The client may be gone; its next watch begins where this one ended.
         let _ = self.flush().await;
@@ -262,8 +262,8 @@ impl Watch {
             sealer: &self.server.sealer,
         };
         let text = form.text(namespace, name, stored)?;
-        let line = self.renderer.event(type_, text, self.first)?;
-        self.chunk.push_str(&line);
+        let mut event = self.renderer.event(type_, text, self.first)?;
+        self.chunk.append(&mut event);
         self.first = false;
         self.server.metrics.watch_events.inc();
         Ok(())
@@ -278,8 +278,8 @@ impl Watch {
             self.send(&change)?;
         }
         self.sent = self.sent.max(position);
-        let line = self.renderer.bookmark(self.sent, self.first);
-        self.chunk.push_str(&line);
+        let mut bookmark = self.renderer.bookmark(self.sent, self.first);
+        self.chunk.append(&mut bookmark);
         self.first = false;
         Ok(())
     }

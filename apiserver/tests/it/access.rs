@@ -181,3 +181,65 @@ async fn every_kind_is_listed_in_every_representation() {
     }
     api.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discovery_fits_into_two_documents() {
+    let api = start().await;
+    let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let get = async |path: &str, known: &str| {
+        let request = api
+            .request(Method::GET, path)
+            .header("accept", format!("{v2},application/json"))
+            .header("if-none-match", known);
+        request.send().await.unwrap()
+    };
+    for (path, group) in [("/api", json!(null)), ("/apis", json!("ark.mckinsey.com"))] {
+        let response = get(path, "").await;
+        assert_eq!(response.headers()["content-type"], v2);
+        let etag = response.headers()["etag"].to_str().unwrap().to_owned();
+        let (_, document) = answer(response).await;
+        assert_eq!(document["kind"], "APIGroupDiscoveryList");
+        let items = document["items"].as_array().unwrap();
+        assert!(items.iter().any(|item| item["metadata"]["name"] == group));
+        assert_eq!(get(path, &etag).await.status(), 304);
+    }
+    let (_, plain) = api.get("/apis").await;
+    assert_eq!(plain["kind"], "APIGroupList");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_stands_for_its_service_account_as_long_as_that_is_there() {
+    let api = start().await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let account =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "builder"}});
+    api.create(accounts, account.clone()).await;
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}});
+    let path = format!("{accounts}/builder/token");
+    let (code, issued) = api.post(&path, request.clone()).await;
+    assert_eq!(code, 201, "{issued}");
+    let token = issued["status"]["token"].as_str().unwrap().to_owned();
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let whoami = async || {
+        let url = format!(
+            "{}/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            api.base
+        );
+        let request = api.client.post(url).bearer_auth(&token).json(&review);
+        answer(request.send().await.unwrap()).await
+    };
+    let (code, me) = whoami().await;
+    assert_eq!(code, 201, "{me}");
+    assert_eq!(
+        me["status"]["userInfo"]["username"],
+        "system:serviceaccount:default:builder"
+    );
+    // Another account of the same name is not the one that the token was made for.
+    assert_eq!(api.delete(&format!("{accounts}/builder")).await.0, 200);
+    api.create(accounts, account).await;
+    assert_eq!(whoami().await.0, 401);
+    let nobody = api.post(&path.replace("builder", "nobody"), request).await;
+    assert_eq!(nobody.0, 404);
+    api.stop().await;
+}

@@ -107,13 +107,27 @@ async fn preconditions_must_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_goes_with_what_is_in_it() {
+async fn a_namespace_goes_only_when_it_is_empty() {
     let api = start().await;
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
     let created = api.create("/api/v1/namespaces", namespace).await;
     assert_eq!(created["status"]["phase"], "Active");
     let inside = CONFIG_MAPS.replace("default", "team");
-    api.create(&inside, config_map("c", json!({}))).await;
+    for name in ["c1", "c2"] {
+        api.create(&inside, config_map(name, json!({}))).await;
+    }
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "reason": "r",
+        "involvedObject": {"kind": "ConfigMap", "name": "c1", "namespace": "team"}});
+    api.create("/api/v1/namespaces/team/events", event).await;
+    let (code, status) = api.delete("/api/v1/namespaces/team").await;
+    assert_eq!((code, &status["reason"]), (409, &json!("Conflict")));
+    let message = status["message"].as_str().unwrap();
+    assert!(message.ends_with("(2 configmaps)"), "{message}");
+    assert_eq!(api.get("/api/v1/namespaces/team").await.1, created);
+
+    for name in ["c1", "c2"] {
+        assert_eq!(api.delete(&format!("{inside}/{name}")).await.0, 200);
+    }
     let (code, marked) = api.delete("/api/v1/namespaces/team").await;
     assert_eq!(
         (code, &marked["status"]["phase"]),
@@ -128,7 +142,6 @@ async fn a_namespace_goes_with_what_is_in_it() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(gone, "the namespace is still there");
-    assert_eq!(api.get(&format!("{inside}/c")).await.0, 404);
     let late = api.post(&inside, config_map("late", json!({}))).await;
     assert_eq!(late.0, 404);
     assert_eq!(api.delete("/api/v1/namespaces/default").await.0, 403);

@@ -12,5 +12,6 @@ mod harness;
 mod kubectl;
 mod lists;
 mod replicas;
+mod representations;
 mod watches;
 mod writes;

@@ -1,8 +1,10 @@
 //! Discovery: which groups, versions and resources there are.
 
+pub(crate) mod aggregated;
+
 use serde_json::{Value, json};
 
-use crate::catalog::{self, GroupVersion, Resource};
+use crate::catalog::{self, GroupVersion, Resource, Rules};
 
 /// `/api`
 pub(crate) fn core_versions() -> Value {
@@ -65,11 +67,48 @@ fn entries(resource: &Resource) -> Vec<Value> {
         entry["shortNames"] = resource.short_names.into();
     }
     let mut entries = vec![entry];
-    if resource.has_status() {
-        entries.push(json!({
-            "name": format!("{}/status", resource.plural), "singularName": "",
-            "namespaced": resource.namespaced, "kind": resource.kind, "verbs": ["get", "patch", "update"],
-        }));
+    for sub in subresources(resource) {
+        let mut entry = json!({
+            "name": format!("{}/{}", resource.plural, sub.name), "singularName": "",
+            "namespaced": resource.namespaced, "kind": sub.kind, "verbs": sub.verbs,
+        });
+        if sub.group != resource.group {
+            entry["group"] = sub.group.into();
+            entry["version"] = sub.version.into();
+        }
+        entries.push(entry);
     }
     entries
+}
+
+/// What is served below an object.
+struct Subresource<'r> {
+    name: &'static str,
+    group: &'r str,
+    version: &'r str,
+    kind: &'r str,
+    verbs: &'static [&'static str],
+}
+
+fn subresources(resource: &Resource) -> Vec<Subresource<'_>> {
+    let mut all = Vec::new();
+    if resource.has_status() {
+        all.push(Subresource {
+            name: "status",
+            group: &resource.group,
+            version: &resource.version,
+            kind: &resource.kind,
+            verbs: &["get", "patch", "update"],
+        });
+    }
+    if matches!(resource.rules, Rules::ServiceAccount) {
+        all.push(Subresource {
+            name: "token",
+            group: "authentication.k8s.io",
+            version: "v1",
+            kind: "TokenRequest",
+            verbs: &["create"],
+        });
+    }
+    all
 }
