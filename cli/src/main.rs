@@ -4,6 +4,7 @@ mod config;
 mod database;
 mod dry_run;
 mod follow;
+mod loadtest;
 mod manifests;
 mod offline;
 mod process;
@@ -61,6 +62,8 @@ enum Command {
     Worker(roles::Worker),
     /// Serve a fake model provider, deterministic and without cost
     MockProvider(offline::MockProvider),
+    /// Put load on a cluster and measure what becomes of it
+    Loadtest(loadtest::Loadtest),
     /// Bring a database to the schema of this program
     Migrate(offline::Migrate),
     /// Print the CustomResourceDefinitions of Ark's kinds as YAML
@@ -78,6 +81,7 @@ fn main() -> std::process::ExitCode {
         Command::Run(_) | Command::Status(_) | Command::Top(_) | Command::Query(_) => {
             ("warn,ark_postgres::download=info", "ark")
         }
+        Command::Loadtest(_) => ("warn", "ark"),
         Command::Apiserver(_) => ("info", "ark-apiserver"),
         Command::Dispatcher(_) => ("info", "ark-dispatcher"),
         Command::Worker(_) => ("info", "ark-worker"),
@@ -97,6 +101,7 @@ fn main() -> std::process::ExitCode {
             Command::Dispatcher(role) => role.execute().await,
             Command::Worker(role) => role.execute().await,
             Command::MockProvider(mock) => mock.execute().await,
+            Command::Loadtest(loadtest) => loadtest.execute().await,
             Command::Migrate(migrate) => migrate.execute().await,
             Command::Validate(validate) => validate.execute(),
             Command::Query(query) => query.execute().await,
@@ -113,7 +118,7 @@ fn main() -> std::process::ExitCode {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ark: {error:#}");
-            std::process::ExitCode::FAILURE
+            loadtest::exit_code(&error)
         }
     }
 }

@@ -9,6 +9,7 @@ mod dashboards;
 mod deployment;
 mod graph;
 mod input;
+mod loadtest;
 mod scale;
 mod system;
 mod traces;

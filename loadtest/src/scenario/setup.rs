@@ -1,19 +1,23 @@
 //! The objects that a scenario needs: made before the run, and removed after it with all its Queries.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use futures::{StreamExt, stream};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
-use kube::core::GroupVersionKind;
+use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
 use kube::discovery::Scope;
 use kube::{Client, ResourceExt, discovery};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::query::{self, LABEL};
 
 /// Deletes in flight.
 const CONCURRENCY: usize = 16;
+/// How long an object may take to go after it was deleted.
+const GOING: Duration = Duration::from_secs(60);
 /// Queries of one page of the list by which they are removed.
 const PAGE: u32 = 500;
 
@@ -33,7 +37,7 @@ impl Setup {
         }
     }
 
-    /// Makes the objects in their order; one without a namespace is made in each that Queries are created in.
+    /// Makes the namespaces that are missing, and the objects in their order; one without a namespace is made in each that Queries are created in.
     ///
     /// # Errors
     /// When an object is refused, or another one of its name is there that no load test has made.
@@ -48,6 +52,9 @@ impl Setup {
         namespaces: &BTreeSet<&str>,
         provider: &str,
     ) -> anyhow::Result<()> {
+        for namespace in namespaces {
+            self.make_namespace(namespace).await?;
+        }
         for object in objects {
             let mut object = object.clone();
             query::fill(&mut object, &[("provider", provider)]);
@@ -74,6 +81,30 @@ impl Setup {
                 let mut object = object.clone();
                 object.metadata.namespace = Some(namespace.to_owned());
                 self.make_one(api, object).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_namespace(&mut self, name: &str) -> anyhow::Result<()> {
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+        let mut namespace = DynamicObject::new(name, &kind);
+        namespace
+            .labels_mut()
+            .insert(LABEL.to_owned(), self.run.clone());
+        let there = api.get_metadata_opt(name).await;
+        let going = |there: &PartialObjectMeta<_>| there.metadata.deletion_timestamp.is_some();
+        if there.ok().flatten().as_ref().is_some_and(going) {
+            let gone = until_gone(&api, name).await;
+            gone.with_context(|| format!("cannot create namespace {name}"))?;
+        }
+        match api.create(&PostParams::default(), &namespace).await {
+            Ok(_) => self.made.push((api, name.to_owned())),
+            // It is there, is somebody else's business, or the server has no namespaces as objects.
+            Err(kube::Error::Api(status)) if [403, 404, 409].contains(&status.code) => {}
+            Err(error) => {
+                return Err(said(error)).context(format!("cannot create namespace {name}"));
             }
         }
         Ok(())
@@ -127,8 +158,12 @@ impl Setup {
             }
         }
         for (api, name) in self.made.iter().rev() {
-            if let Err(error) = delete(api, name).await {
-                problems.push(format!("{name} is left: {error}"));
+            let gone = async {
+                delete(api, name).await.map_err(said)?;
+                until_gone(api, name).await
+            };
+            if let Err(error) = gone.await {
+                problems.push(format!("{name} is left: {error:#}"));
             }
         }
         problems
@@ -194,6 +229,19 @@ async fn delete(api: &Api<DynamicObject>, name: &str) -> kube::Result<()> {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Waits until an object that is being deleted is gone; a namespace takes a while.
+async fn until_gone(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + GOING;
+    while api.get_metadata_opt(name).await?.is_some() {
+        ensure!(
+            Instant::now() < deadline,
+            "it is being deleted since {GOING:?} and still there"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

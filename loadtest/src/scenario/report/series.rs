@@ -10,7 +10,7 @@ const WIDTHS: [f64; 12] = [
     0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
 ];
 /// More slices than this say nothing to an eye.
-const MOST: f64 = 120.0;
+const MOST: f64 = 60.0;
 /// The phases that are told apart over time.
 pub(super) const FAILED: [Phase; 5] = [
     Phase::Error,
