@@ -1,80 +1,213 @@
-//! The Deployment that the chart describes, run by hand: processes with its arguments and environment.
+//! The Deployments that the charts describe, run by hand: processes with their arguments, environment and probes.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
 use nix::sys::signal::Signal;
+use serde_json::Value;
+use tokio::process::Command;
 
-use crate::charts::{DATABASE, environment, helm, named, pod_spec, template};
-use crate::system::{Process, System, ark};
+use crate::charts::{DATABASE, environment, helm, named, pod_spec, template, text};
+use crate::system::{PATIENCE, Process, System, ark};
 
-/// The rendered environment of the worker, with the addresses of this test's system in place of the cluster's.
-fn on_this_machine(worker: &Container, system: &System) -> HashMap<String, String> {
-    let mut variables: HashMap<String, String> = environment(worker).into_iter().collect();
-    variables.remove("ARK_DATABASE_PASSWORD_FILE");
-    let url = variables.insert("ARK_DATABASE_URL".to_owned(), system.url.clone());
-    assert_eq!(
-        url.as_deref(),
-        Some("postgresql://ark@db.example.com:5432/ark?sslmode=require")
+/// A container's command with the values of this machine in place of the cluster's: addresses, and the Secret's file.
+fn command(container: &Container, system: &System) -> Command {
+    let mut variables: HashMap<String, String> = environment(container).into_iter().collect();
+    let password = system.folder.path().join("password");
+    std::fs::write(&password, "not-a-password\n").unwrap();
+    // A socket needs no password; with a host in the URL, the one of the file is read and put in all the same.
+    let url = system.url.replacen(":///", "://localhost/", 1);
+    let mut put = |name: &str, of_the_chart: &str, here: &str| {
+        let before = variables.insert(name.to_owned(), here.to_owned());
+        assert_eq!(before.as_deref(), Some(of_the_chart), "{name}");
+    };
+    put(
+        "ARK_DATABASE_URL",
+        "postgresql://ark@db.example.com:5432/ark?sslmode=require",
+        &url,
     );
-    variables.insert("ARK_METRICS_ADDR".to_owned(), "127.0.0.1:0".to_owned());
-    let kubeconfig = system.kubeconfig.to_str().unwrap().to_owned();
-    variables.insert("ARK_KUBECONFIG".to_owned(), kubeconfig);
-    variables
+    put(
+        "ARK_DATABASE_PASSWORD_FILE",
+        "/etc/ark/database/password",
+        password.to_str().unwrap(),
+    );
+    if variables.contains_key("ARK_METRICS_ADDR") {
+        variables.insert("ARK_METRICS_ADDR".to_owned(), "127.0.0.1:0".to_owned());
+    }
+    let mut command = ark();
+    let args = container.args.clone().unwrap();
+    // In a pod, Kubernetes gives the service account; here a file does.
+    command
+        .args(args)
+        .envs(variables)
+        .env("KUBECONFIG", &system.kubeconfig);
+    command
 }
 
-/// Starts and stops workers until there are so many, as a Deployment does.
-async fn scale(system: &mut System, worker: &Container, replicas: usize) {
-    while system.workers.len() < replicas {
-        let mut command = ark();
-        let args = worker.args.clone().unwrap();
-        command.args(args).envs(on_this_machine(worker, system));
-        let name = format!("chart-worker-{}", uuid::Uuid::new_v4());
-        let started = Process::start(&name, system.folder.path(), &mut command).await;
-        system.workers.push(started);
+/// Waits until the probe succeeds at the address that the process has logged.
+async fn until_it_succeeds(probe: &Probe, name: &str, system: &System) {
+    let log = system.folder.path().join(format!("{name}.log"));
+    let log = std::fs::read_to_string(log).unwrap();
+    let (_, rest) = log.split_once("metrics and health at http://").unwrap();
+    let end = rest.find(|c: char| c.is_whitespace() || c == '"').unwrap();
+    let path = probe.http_get.as_ref().unwrap().path.clone().unwrap();
+    let url = format!("http://{}{path}", &rest[..end]);
+    let succeeds = async || {
+        let answer = reqwest::get(&url).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    tokio::time::timeout(PATIENCE, async {
+        while !succeeds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{name}: {url} never succeeds"));
+}
+
+/// A Deployment of the charts, its pods as processes.
+struct Deployment {
+    name: &'static str,
+    pod: PodSpec,
+    pods: Vec<Process>,
+    started: usize,
+}
+
+impl Deployment {
+    fn of(objects: &[Value], name: &'static str) -> Deployment {
+        Deployment {
+            name,
+            pod: pod_spec(&named(objects, "Deployment", name)),
+            pods: Vec::new(),
+            started: 0,
+        }
     }
-    let mut stopped = system.workers.split_off(replicas);
-    stopped
-        .iter()
-        .for_each(|worker| worker.signal(Signal::SIGTERM));
-    for worker in &mut stopped {
-        assert!(
-            worker.wait().await.success(),
-            "a drained worker ends in order"
-        );
+
+    /// Starts a pod; it counts when it is alive and ready.
+    async fn start_one(&mut self, system: &System) {
+        self.started += 1;
+        let name = format!("{}-{}", self.name, self.started);
+        let container = &self.pod.containers[0];
+        let mut command = command(container, system);
+        let process = Process::start(&name, system.folder.path(), &mut command).await;
+        for probe in [&container.startup_probe, &container.readiness_probe] {
+            until_it_succeeds(probe.as_ref().unwrap(), &name, system).await;
+        }
+        self.pods.push(process);
     }
+
+    /// Stops the oldest pods, as Kubernetes does: SIGTERM, and no longer than the grace period.
+    async fn stop(&mut self, count: usize) {
+        let mut stopped: Vec<Process> = self.pods.drain(..count).collect();
+        let grace = u64::try_from(self.pod.termination_grace_period_seconds.unwrap()).unwrap();
+        stopped.iter().for_each(|pod| pod.signal(Signal::SIGTERM));
+        for pod in &mut stopped {
+            let ended = tokio::time::timeout(Duration::from_secs(grace), pod.wait()).await;
+            let status = ended.expect("it ends before Kubernetes would kill it");
+            assert!(status.success(), "a pod that is told to stop ends in order");
+        }
+    }
+
+    async fn scale(&mut self, system: &System, replicas: usize) {
+        while self.pods.len() < replicas {
+            self.start_one(system).await;
+        }
+        self.stop(self.pods.len() - replicas).await;
+    }
+
+    /// A rolling update with no pod unavailable: one more of the new ones, then one less of the old ones.
+    async fn roll_to(&mut self, system: &System, objects: &[Value]) {
+        self.pod = pod_spec(&named(objects, "Deployment", self.name));
+        for _ in 0..self.pods.len() {
+            self.start_one(system).await;
+            self.stop(1).await;
+        }
+    }
+}
+
+/// What the chart ark-controller, which brings the workers along, describes with so many slots for each worker.
+async fn charts(system: &System, slots: usize) -> Option<Vec<Value>> {
+    let helm = helm().await?;
+    let mock = format!(
+        "--set=ark-worker.slots={slots},ark-worker.drain=1m,ark-worker.provider=mock,ark-worker.mockUrl={}",
+        system.provider.url()
+    );
+    let rendered = template(helm, "ark-controller", &[DATABASE, &[&mock]].concat()).await;
+    Some(rendered.unwrap())
+}
+
+/// The hook before each install and upgrade.
+async fn migrate(system: &System, objects: &[Value]) {
+    let job = pod_spec(&named(objects, "Job", "ark-controller-migrate"));
+    let output = command(&job.containers[0], system).output().await.unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+/// The dispatchers of the chart in place of the one that the system came with.
+async fn dispatchers(system: &mut System, objects: &[Value]) -> Deployment {
+    system.dispatcher.kill().await;
+    let mut dispatchers = Deployment::of(objects, "ark-controller");
+    dispatchers.scale(system, 2).await;
+    dispatchers
+}
+
+fn uids(inputs: &HashMap<String, String>) -> Vec<String> {
+    inputs.keys().cloned().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
-    let Some(helm) = helm().await else { return };
     let mut system = System::start(Duration::from_millis(300), 0).await;
-    let mock = format!(
-        "--set=slots=10,drain=1m,provider=mock,mockUrl={}",
-        system.provider.url()
-    );
-    let objects = template(helm, "ark-worker", &[DATABASE, &[&mock]].concat())
-        .await
-        .unwrap();
-    let worker = pod_spec(&named(&objects, "Deployment", "ark-worker"))
-        .containers
-        .remove(0);
+    let Some(objects) = charts(&system, 10).await else {
+        return;
+    };
+    migrate(&system, &objects).await;
+    let _dispatchers = dispatchers(&mut system, &objects).await;
+    let mut workers = Deployment::of(&objects, "ark-worker");
 
     let inputs = system.ask_many(400, "chart", "turns=2").await;
-    let uids: Vec<String> = inputs.keys().cloned().collect();
-    scale(&mut system, &worker, 1).await;
+    let uids = uids(&inputs);
+    workers.scale(&system, 1).await;
     system.ended(&uids, 20).await;
-    scale(&mut system, &worker, 8).await;
+    workers.scale(&system, 8).await;
     system.ended(&uids, 100).await;
-    scale(&mut system, &worker, 0).await;
+    workers.scale(&system, 0).await;
+    assert_eq!(system.in_flight().await, 0, "nobody works");
     let ended = uids
         .iter()
         .filter(|uid| system.seen.lock().unwrap().contains_key(*uid))
         .count();
     assert!(ended < 400, "there was load all the time");
-    scale(&mut system, &worker, 2).await;
+    workers.scale(&system, 2).await;
     system.ended(&uids, 400).await;
+    system.assert_answered(&inputs);
+    assert_eq!(system.repeated_calls(), 0, "no committed step is repeated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_under_load_loses_nothing() {
+    let mut system = System::start(Duration::from_millis(300), 0).await;
+    let Some(old) = charts(&system, 10).await else {
+        return;
+    };
+    let mut dispatchers = dispatchers(&mut system, &old).await;
+    let mut workers = Deployment::of(&old, "ark-worker");
+    workers.scale(&system, 3).await;
+
+    let mut inputs = system.ask_many(250, "before", "turns=2").await;
+    system.ended(&uids(&inputs), 20).await;
+    let new = charts(&system, 12).await.unwrap();
+    migrate(&system, &new).await;
+    let rolls = async {
+        tokio::join!(
+            dispatchers.roll_to(&system, &new),
+            workers.roll_to(&system, &new)
+        )
+    };
+    let (_, during) = tokio::join!(rolls, system.ask_many(150, "during", "turns=2"));
+    inputs.extend(during);
+    system.ended(&uids(&inputs), 400).await;
     system.assert_answered(&inputs);
     assert_eq!(system.repeated_calls(), 0, "no committed step is repeated");
 }

@@ -1,9 +1,11 @@
 //! Dashboards, alert rules and their pages against what the roles really export.
 
 mod alerts;
-mod incidents;
+mod brown_out;
 mod names;
+mod outages;
 mod promql;
+mod roles;
 mod scrape;
 
 use std::collections::BTreeSet;
