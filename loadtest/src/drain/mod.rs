@@ -1,7 +1,6 @@
 //! A drain through the API: Queries are created as users create them, processes of all roles work on them, and a watch
 //! sees them end. The provider answers at once, so what is measured is the system itself.
 
-mod processes;
 mod queries;
 mod result;
 
@@ -12,8 +11,8 @@ use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 use crate::database::{self, Database};
-pub use processes::program;
-use processes::{Process, Workplace};
+pub use crate::processes::program;
+use crate::processes::{Process, Workplace};
 use queries::{Ends, Queries};
 pub use result::DrainFigures;
 
@@ -130,7 +129,7 @@ async fn start_workers(
     Ok(workers)
 }
 
-async fn client(kubeconfig: &str) -> anyhow::Result<Client> {
+pub(crate) async fn client(kubeconfig: &str) -> anyhow::Result<Client> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).context("cannot read the kubeconfig")?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)

@@ -1,4 +1,4 @@
-//! The roles as processes of the `ark` executable, each ready before the next needs it.
+//! The roles as processes of the `ark` executable, each ready before the next needs it, and a server to compare with.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -33,31 +33,31 @@ pub fn program() -> anyhow::Result<PathBuf> {
 }
 
 /// The folder in which the processes work and log.
-pub(super) struct Workplace {
+pub(crate) struct Workplace {
     program: PathBuf,
     folder: tempfile::TempDir,
 }
 
 /// A process that is ready.
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     child: Child,
 }
 
 /// The fake provider.
-pub(super) struct Mock {
-    pub(super) process: Process,
-    pub(super) url: String,
+pub(crate) struct Mock {
+    pub(crate) process: Process,
+    pub(crate) url: String,
 }
 
 /// The API server.
-pub(super) struct Apiserver {
-    pub(super) process: Process,
-    pub(super) kubeconfig: String,
+pub(crate) struct Apiserver {
+    pub(crate) process: Process,
+    pub(crate) kubeconfig: String,
 }
 
 impl Workplace {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self {
             program: program()?,
             folder: tempfile::Builder::new().prefix("ark-drain").tempdir()?,
@@ -65,11 +65,11 @@ impl Workplace {
     }
 
     /// Leaves the folder where it is.
-    pub(super) fn keep(self) -> PathBuf {
+    pub(crate) fn keep(self) -> PathBuf {
         self.folder.keep()
     }
 
-    pub(super) async fn migrate(&self, database_url: &str) -> anyhow::Result<()> {
+    pub(crate) async fn migrate(&self, database_url: &str) -> anyhow::Result<()> {
         let output = Command::new(&self.program)
             .args(["migrate", "--database-url", database_url])
             .output()
@@ -80,12 +80,12 @@ impl Workplace {
         Ok(())
     }
 
-    pub(super) async fn mock_provider(&self) -> anyhow::Result<Mock> {
+    pub(crate) async fn mock_provider(&self) -> anyhow::Result<Mock> {
         let (process, said) = self.start("mock-provider", &["mock-provider"]).await?;
         Ok(Mock { process, url: said })
     }
 
-    pub(super) async fn apiserver(&self, database_url: &str) -> anyhow::Result<Apiserver> {
+    pub(crate) async fn apiserver(&self, database_url: &str) -> anyhow::Result<Apiserver> {
         let data_dir = self.folder.path().join("data");
         let data_dir = data_dir
             .to_str()
@@ -109,7 +109,7 @@ impl Workplace {
         })
     }
 
-    pub(super) async fn dispatcher(
+    pub(crate) async fn dispatcher(
         &self,
         database_url: &str,
         kubeconfig: &str,
@@ -127,7 +127,7 @@ impl Workplace {
         Ok(self.start("dispatcher", &arguments).await?.0)
     }
 
-    pub(super) async fn worker(
+    pub(crate) async fn worker(
         &self,
         number: u16,
         slots: u32,
@@ -153,17 +153,50 @@ impl Workplace {
         Ok(self.start(&name, &arguments).await?.0)
     }
 
-    /// Starts a process and waits for its line `ready`; returns what stands after the word.
+    /// Starts a server of the same kinds that is built from Go sources, as Kubernetes is; its files are in the folder.
+    pub(crate) async fn reference(&self, sources: &Path) -> anyhow::Result<Apiserver> {
+        let program = self.folder.path().join("reference-server");
+        let built = Command::new("go")
+            .args(["build", "-C"])
+            .arg(sources)
+            .arg("-o")
+            .arg(&program)
+            .arg(".")
+            .status()
+            .await
+            .context("cannot run `go`")?;
+        ensure!(built.success(), "the reference server cannot be built");
+        let data_dir = self.folder.path().join("reference");
+        let mut command = Command::new(&program);
+        command.current_dir(sources).arg("--dir").arg(&data_dir);
+        let (process, _) = self.start_command("reference", command).await?;
+        let kubeconfig = data_dir.join("kubeconfig-reference");
+        Ok(Apiserver {
+            process,
+            kubeconfig: kubeconfig.to_string_lossy().into_owned(),
+        })
+    }
+
     async fn start(&self, name: &str, arguments: &[&str]) -> anyhow::Result<(Process, String)> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments);
+        self.start_command(name, command).await
+    }
+
+    /// Starts a process and waits for its line `ready`; returns what stands after the word.
+    async fn start_command(
+        &self,
+        name: &str,
+        mut command: Command,
+    ) -> anyhow::Result<(Process, String)> {
         let log = self.folder.path().join(format!("{name}.log"));
-        let mut child = Command::new(&self.program)
-            .args(arguments)
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot run {}", self.program.display()))?;
+            .with_context(|| format!("cannot run {name}"))?;
         let stdout = child.stdout.take().expect("standard output is piped");
         let mut lines = BufReader::new(stdout).lines();
         let said = tokio::time::timeout(START, ready(&mut lines))
@@ -191,7 +224,7 @@ async fn ready(lines: &mut Lines<BufReader<ChildStdout>>) -> std::io::Result<Opt
 
 impl Process {
     /// Ends the process in order, as Kubernetes does.
-    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let Some(pid) = self.child.id() else {
             bail!("{} ended while it was needed", self.name);
         };
