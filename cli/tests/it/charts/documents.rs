@@ -25,6 +25,7 @@ async fn every_document_fits_its_type() {
         "--set=global.image.pullSecrets={registry},global.secretNamespaces={a,b}",
         "--set=priorityClassName=high,nodeSelector.disk=fast,podLabels.team=a",
         "--set=extraEnv[0].name=SSL_CERT_FILE,extraEnv[0].value=/ca.crt",
+        "--set=global.tracing.endpoint=https://otel.example.com:4318",
     ];
     let sets: &[(&str, &[&str])] = &[
         ("ark-worker", &[]),

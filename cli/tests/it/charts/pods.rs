@@ -20,6 +20,32 @@ async fn kubernetes_waits_longer_than_a_worker_drains() {
     }
 }
 
+#[tokio::test]
+async fn traces_leave_where_an_endpoint_is_named() {
+    let Some(helm) = helm().await else { return };
+    let policies = "--set=networkPolicy.enabled=true,ark-worker.networkPolicy.enabled=true";
+    for (endpoint, port) in [
+        ("http://otel.monitoring:4318", 4318),
+        ("https://otel.example.com/v1", 443),
+    ] {
+        let endpoint_set = format!("--set=global.tracing.endpoint={endpoint}");
+        let args = [DATABASE, &[policies, &endpoint_set]].concat();
+        let objects = template(helm, "ark-controller", &args).await.unwrap();
+        for name in ["ark-controller", "ark-worker"] {
+            let pod = pod_spec(&named(&objects, "Deployment", name));
+            let variables = environment(&pod.containers[0]);
+            assert_eq!(variables["OTEL_EXPORTER_OTLP_ENDPOINT"], endpoint);
+            let policy = named(&objects, "NetworkPolicy", name);
+            let rules = policy["spec"]["egress"].as_array().unwrap();
+            let open = json!({"ports": [{"port": port}]});
+            assert!(rules.contains(&open), "{name}: {rules:?}");
+        }
+    }
+    let objects = template(helm, "ark-worker", DATABASE).await.unwrap();
+    let pod = pod_spec(&named(&objects, "Deployment", "ark-worker"));
+    assert!(!environment(&pod.containers[0]).contains_key("OTEL_EXPORTER_OTLP_ENDPOINT"));
+}
+
 /// The role that a container runs exists and knows each variable that the container sets.
 async fn assert_role_knows_its_variables(container: &Container) {
     let args = container.args.clone().unwrap_or_default();

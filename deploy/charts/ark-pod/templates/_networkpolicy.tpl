@@ -27,6 +27,11 @@ egress:
       {{- range $policy.kubernetesPorts }}
       - port: {{ . }}
       {{- end }}
+  {{- with .Values.global.tracing.endpoint }}
+  {{- $url := urlParse . }}
+  - ports:
+      - port: {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
+  {{- end }}
   {{- with $policy.extraEgress }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

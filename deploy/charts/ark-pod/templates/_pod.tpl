@@ -35,6 +35,26 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* The environment of every role. */}}
+{{- define "ark-pod.env" -}}
+{{- include "ark-pod.databaseEnv" . }}
+- name: ARK_MODEL_URL_POLICY
+  value: {{ .Values.global.modelUrlPolicy }}
+- name: ARK_METRICS_ADDR
+  value: "0.0.0.0:{{ .Values.metrics.port }}"
+- name: ARK_LOG
+  value: {{ .Values.log.filter | quote }}
+- name: ARK_LOG_FORMAT
+  value: {{ .Values.log.format }}
+{{- with .Values.global.tracing.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* A lost database makes a pod unready and does not restart it: it waits and goes on by itself. */}}
 {{- define "ark-pod.probes" -}}
 startupProbe:
