@@ -5,6 +5,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::failure::{Failure, Halt};
+use crate::output_schema::OutputSchema;
 use crate::prompt;
 use crate::provider::{Caller, Finish, Message, Reply, Request, ToolCall};
 use crate::run::Scene;
@@ -14,8 +15,12 @@ use crate::tool::{self, ToolResult};
 /// Tool calls of one turn that run at the same time.
 const PARALLEL_CALLS: usize = 16;
 
+/// How often a model is told that its answer does not fit the schema.
+const MAX_CORRECTIONS: u32 = 2;
+
 /// Runs an agent to its answer.
 pub(crate) async fn run_agent(scene: &Scene<'_>, agent: &AgentPlan) -> Result<Outcome, Halt> {
+    let (schema, schema_name) = (OutputSchema::of(agent)?, schema_name(agent));
     let mut warnings = Vec::new();
     let mut messages = Vec::new();
     let system = prompt::agent(scene, agent, &mut warnings).await?;
@@ -26,48 +31,74 @@ pub(crate) async fn run_agent(scene: &Scene<'_>, agent: &AgentPlan) -> Result<Ou
         content: prompt::input(scene, &mut warnings).await?,
     });
     let asked = messages.len();
+    let mut corrections = 0;
     for turn in 1..=agent.max_turns.max(1) {
         let path = format!("turn.{turn}");
-        let reply = ask(
-            scene,
-            &path,
-            &agent.model,
-            request_of(agent, &schema_name(agent), &messages),
-        )
-        .await?;
+        let request = request_of(agent, &schema_name, &messages);
+        let reply = ask(scene, &path, &agent.model, request).await?;
         warn_of(&reply, &mut warnings);
-        let calls = reply.tool_calls.clone();
+        let (calls, finish) = (reply.tool_calls.clone(), reply.finish);
+        let fault = fault(schema.as_ref(), &reply);
         messages.push(said(agent.name.clone(), reply));
-        if calls.is_empty() {
-            return Ok(outcome(scene, &messages[asked..], None, warnings));
-        }
-        let mut terminated = None;
-        for (call, result) in calls
-            .iter()
-            .zip(run_calls(scene, &path, agent, &calls).await)
-        {
-            let result = result?;
-            messages.push(Message::Tool {
-                tool_call_id: call.id.clone(),
-                content: result.content().to_owned(),
-            });
-            if let ToolResult::Terminate(response) = result {
-                terminated.get_or_insert(response);
+        if !calls.is_empty() {
+            let terminated = run_calls(scene, &path, agent, &calls, &mut messages).await?;
+            if terminated.is_some() {
+                return Ok(outcome(scene, &messages[asked..], terminated, warnings));
             }
+            continue;
         }
-        if terminated.is_some() {
-            return Ok(outcome(scene, &messages[asked..], terminated, warnings));
+        let outcome = outcome(scene, &messages[asked..], None, warnings.clone());
+        match fault {
+            None => return Ok(outcome),
+            // Neither a cut answer nor a filtered one gets better by asking again.
+            Some(why) if corrections == MAX_CORRECTIONS || finish != Finish::Stop => {
+                return Ok(ended(outcome, Class::BadReply, misfit(agent, &why)));
+            }
+            Some(why) => messages.push(correction(&why)),
         }
+        corrections += 1;
     }
-    let mut outcome = outcome(scene, &messages[asked..], None, warnings);
-    outcome.phase = Phase::Error;
-    outcome.class = Some(Class::TurnLimit);
-    outcome.content = format!(
+    let outcome = outcome(scene, &messages[asked..], None, warnings);
+    let sentence = format!(
         "The agent did not finish within {} model replies; raise the annotation ark.mckinsey.com/max-turns of Agent {}.",
         agent.max_turns.max(1),
         agent.name
     );
-    Ok(outcome)
+    Ok(ended(outcome, Class::TurnLimit, sentence))
+}
+
+/// What keeps a reply without tool calls from being the structured answer that was asked for.
+fn fault(schema: Option<&OutputSchema>, reply: &Reply) -> Option<String> {
+    let schema = schema.filter(|_| reply.tool_calls.is_empty())?;
+    schema
+        .check(reply.text.as_deref().unwrap_or_default())
+        .err()
+}
+
+fn correction(why: &str) -> Message {
+    Message::User {
+        content: format!(
+            "Your answer does not fit the JSON schema that was asked for: {why}. Answer again with JSON that fits it, and \
+             with nothing else."
+        ),
+    }
+}
+
+fn misfit(agent: &AgentPlan, why: &str) -> String {
+    format!(
+        "The model's answer does not fit spec.outputSchema of Agent {}: {why}.",
+        agent.name
+    )
+}
+
+/// An end without an answer that no other attempt would change.
+fn ended(outcome: Outcome, class: Class, content: String) -> Outcome {
+    Outcome {
+        phase: Phase::Error,
+        class: Some(class),
+        content,
+        ..outcome
+    }
 }
 
 /// Asks a model once, without tools and without a system prompt.
@@ -158,19 +189,36 @@ async fn ask(
     Ok(reply)
 }
 
-/// The calls of one turn, at the same time; the results stand in the order of the calls.
+/// The calls of one turn, at the same time; the results are said in the order of the calls. Returns the answer of a
+/// tool that ends the run.
 async fn run_calls(
     scene: &Scene<'_>,
     turn: &str,
     agent: &AgentPlan,
     calls: &[ToolCall],
-) -> Vec<Result<ToolResult, Halt>> {
+    messages: &mut Vec<Message>,
+) -> Result<Option<String>, Halt> {
     let one = |(number, call)| {
         let path = format!("{turn}/call.{}", number + 1);
         run_call(scene, path, agent, call)
     };
-    let calls: Vec<_> = calls.iter().enumerate().map(one).collect();
-    stream::iter(calls).buffered(PARALLEL_CALLS).collect().await
+    let running: Vec<_> = calls.iter().enumerate().map(one).collect();
+    let results: Vec<_> = stream::iter(running)
+        .buffered(PARALLEL_CALLS)
+        .collect()
+        .await;
+    let mut terminated = None;
+    for (call, result) in calls.iter().zip(results) {
+        let result = result?;
+        messages.push(Message::Tool {
+            tool_call_id: call.id.clone(),
+            content: result.content().to_owned(),
+        });
+        if let ToolResult::Terminate(response) = result {
+            terminated.get_or_insert(response);
+        }
+    }
+    Ok(terminated)
 }
 
 async fn run_call(

@@ -21,6 +21,7 @@ mod limits;
 mod loops;
 mod metrics;
 mod nudge;
+mod output_schema;
 mod plans;
 mod process;
 mod prompt;

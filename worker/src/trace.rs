@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use ark_plan::{AgentPlan, ModelPlan, Outcome, ToolPlan};
+use ark_plan::{AgentPlan, Outcome, ToolPlan};
 use ark_store::{Report, Run};
 use opentelemetry::trace::{
     Span as _, SpanContext, TraceContextExt, TraceFlags, TraceState, Tracer,
@@ -43,12 +43,12 @@ pub(crate) fn invoke_agent(agent: &AgentPlan) -> Span {
         otel.name = format_args!("invoke_agent {}", agent.name),
         gen_ai.operation.name = "invoke_agent",
         gen_ai.agent.name = agent.name,
-        gen_ai.provider.name = provider_name(&agent.model),
+        gen_ai.provider.name = provider_name(&agent.model.provider),
     )
 }
 
 /// One model call; `requested` is the provider's name of the model.
-pub(crate) fn chat(model: &ModelPlan, requested: &str, path: &str) -> Span {
+pub(crate) fn chat(provider: &str, requested: &str, path: &str) -> Span {
     info_span!(
         "chat",
         otel.name = format_args!("chat {requested}"),
@@ -56,7 +56,7 @@ pub(crate) fn chat(model: &ModelPlan, requested: &str, path: &str) -> Span {
         otel.status_code = field::Empty,
         ark.step = path,
         gen_ai.operation.name = "chat",
-        gen_ai.provider.name = provider_name(model),
+        gen_ai.provider.name = provider,
         gen_ai.request.model = requested,
         gen_ai.response.model = field::Empty,
         gen_ai.usage.input_tokens = field::Empty,
@@ -196,8 +196,8 @@ fn parse(traceparent: &str) -> Option<SpanContext> {
 }
 
 /// The provider by the names of the conventions.
-fn provider_name(model: &ModelPlan) -> &str {
-    match model.provider.as_str() {
+fn provider_name(provider: &str) -> &str {
+    match provider {
         "azure" => "azure.ai.openai",
         "bedrock" => "aws.bedrock",
         other => other,

@@ -1,12 +1,11 @@
 //! What a provider's refusal means: status, headers and body to a [`Failure`]. Pure.
 
-use std::time::Duration;
-
 use ark_plan::Class;
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::retry_after::retry_after;
 use crate::failure::Failure;
 
 /// Longest part of a provider's own message that is shown to users.
@@ -99,21 +98,6 @@ fn sentence(class: Class, status: u16, error: &ErrorBody) -> String {
             format!("{what}: {short}")
         }
     }
-}
-
-/// How long to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    if let Some(millis) =
-        header(headers, "retry-after-ms").and_then(|text| text.parse::<f64>().ok())
-    {
-        return Duration::try_from_secs_f64(millis / 1000.0).ok();
-    }
-    let text = header(headers, "retry-after")?;
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let at = DateTime::parse_from_rfc2822(text).ok()?;
-    Some((at.with_timezone(&Utc) - now).to_std().unwrap_or_default())
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -230,24 +214,6 @@ mod tests {
                 .sentence
                 .contains("secret")
         );
-    }
-
-    #[test]
-    fn waits() {
-        let mut headers = HeaderMap::new();
-        headers.insert("retry-after", "2".parse().unwrap());
-        let wait = |headers: &HeaderMap| {
-            refusal(429, headers, b"", at("2026-01-01T00:00:00Z")).retry_after
-        };
-        assert_eq!(wait(&headers), Some(Duration::from_secs(2)));
-        headers.insert("retry-after-ms", "150".parse().unwrap());
-        assert_eq!(wait(&headers), Some(Duration::from_millis(150)));
-        headers.remove("retry-after-ms");
-        headers.insert(
-            "retry-after",
-            "Thu, 01 Jan 2026 00:00:30 GMT".parse().unwrap(),
-        );
-        assert_eq!(wait(&headers), Some(Duration::from_secs(30)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::Settings;
+use super::overrides::Route;
 use super::properties::set_property;
 use crate::failure::Failure;
 use crate::secrets::Secrets;
@@ -28,6 +29,8 @@ pub(super) enum Protocol {
 
 /// Where one call goes and what it carries; holds credentials, therefore no `Debug`.
 pub(super) struct Endpoint {
+    /// The provider by the names of OpenTelemetry's conventions.
+    pub(super) provider: &'static str,
     pub(super) protocol: Protocol,
     pub(super) url: Url,
     pub(super) model: String,
@@ -36,7 +39,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The provider that the Model names.
+    /// The provider that the Model names, or the one that overrides put in its place.
     pub(super) async fn of(
         model: &ModelPlan,
         input: &Input,
@@ -44,8 +47,15 @@ impl Endpoint {
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let name = secrets.value(&model.model, input).await?;
-        let base = base_url(model, input, secrets, settings).await?;
-        let key = match settings.overrides.api_key(&model.provider, &base) {
+        let own = base_url(model, input, secrets, settings.url_policy).await;
+        let route = settings
+            .overrides
+            .route(&model.provider, name.expose(), own.as_deref().ok());
+        let (provider, base) = match route {
+            Some(Route { provider, base_url }) => (provider, base_url),
+            None => (model.provider.as_str(), own?),
+        };
+        let key = match settings.overrides.api_key(provider, &base) {
             Some(key) => Some(key.to_owned()),
             None => api_key(model, input, secrets).await?,
         };
@@ -53,55 +63,86 @@ impl Endpoint {
             Some(source) => Some(secrets.value(source, input).await?.expose().to_owned()),
             None => None,
         };
-        let mut headers = HeaderMap::new();
-        let mut header = |name: &'static str, value: &str| {
-            headers.insert(name, header_value(model, name, value)?);
-            Ok(())
-        };
-        let mut protocol = Protocol::OpenAi;
-        let url = match model.provider.as_str() {
-            "openai" => {
-                if let Some(key) = key {
-                    header(AUTHORIZATION.as_str(), &format!("Bearer {key}"))?;
-                }
-                address(model, &base, &["chat", "completions"])?
-            }
-            "azure" => {
-                header("api-key", &key.ok_or_else(|| azure_needs_a_key(model))?)?;
-                let deployment = ["openai", "deployments", name.expose()];
-                let path = [&deployment[..], &["chat", "completions"]].concat();
-                let mut url = address(model, &base, &path)?;
-                let version = version.as_deref().unwrap_or(AZURE_API_VERSION);
-                url.query_pairs_mut().append_pair("api-version", version);
-                url
-            }
-            "anthropic" => {
-                protocol = Protocol::Anthropic;
-                if let Some(key) = key {
-                    header("x-api-key", &key)?;
-                }
-                let version = version.as_deref().unwrap_or(ANTHROPIC_VERSION);
-                header("anthropic-version", version)?;
-                address(model, &base, messages_path(&base))?
-            }
+        let mut endpoint = match provider {
+            "openai" => Self::openai(model, &base, key)?,
+            "azure" => Self::azure(model, name.expose(), &base, key, version)?,
+            "anthropic" => Self::anthropic(model, &base, key, version)?,
             other => return Err(unsupported(model, other)),
         };
+        endpoint.model = name.expose().to_owned();
+        endpoint.properties = properties(&model.properties, input, secrets).await?;
         // The Query's own overrides come last and win.
         for header in model.headers.iter().chain(&input.model_headers) {
             let value = secrets.value(&header.value, input).await?;
-            headers.insert(
-                header_name(model, &header.name)?,
-                header_value(model, &header.name, value.expose())?,
-            );
+            let name = header_name(model, &header.name)?;
+            let value = header_value(model, &header.name, value.expose())?;
+            endpoint.headers.insert(name, value);
         }
-        let properties = properties(&model.properties, input, secrets).await?;
-        Ok(Self {
+        Ok(endpoint)
+    }
+
+    fn openai(model: &ModelPlan, base: &str, key: Option<String>) -> Result<Self, Failure> {
+        let url = address(model, base, &["chat", "completions"])?;
+        let mut endpoint = Self::new("openai", Protocol::OpenAi, url);
+        if let Some(key) = key {
+            endpoint.header(model, AUTHORIZATION.as_str(), &format!("Bearer {key}"))?;
+        }
+        Ok(endpoint)
+    }
+
+    /// The model's name is the name of a deployment here.
+    fn azure(
+        model: &ModelPlan,
+        deployment: &str,
+        base: &str,
+        key: Option<String>,
+        version: Option<String>,
+    ) -> Result<Self, Failure> {
+        let path = ["openai", "deployments", deployment, "chat", "completions"];
+        let mut url = address(model, base, &path)?;
+        let version = version.as_deref().unwrap_or(AZURE_API_VERSION);
+        url.query_pairs_mut().append_pair("api-version", version);
+        let mut endpoint = Self::new("azure.ai.openai", Protocol::OpenAi, url);
+        let key = key.ok_or_else(|| azure_needs_a_key(model))?;
+        endpoint.header(model, "api-key", &key)?;
+        Ok(endpoint)
+    }
+
+    fn anthropic(
+        model: &ModelPlan,
+        base: &str,
+        key: Option<String>,
+        version: Option<String>,
+    ) -> Result<Self, Failure> {
+        let url = address(model, base, messages_path(base))?;
+        let mut endpoint = Self::new("anthropic", Protocol::Anthropic, url);
+        if let Some(key) = key {
+            endpoint.header(model, "x-api-key", &key)?;
+        }
+        let version = version.as_deref().unwrap_or(ANTHROPIC_VERSION);
+        endpoint.header(model, "anthropic-version", version)?;
+        Ok(endpoint)
+    }
+
+    fn new(provider: &'static str, protocol: Protocol, url: Url) -> Self {
+        Self {
+            provider,
             protocol,
             url,
-            model: name.expose().to_owned(),
-            headers,
-            properties,
-        })
+            model: String::new(),
+            headers: HeaderMap::new(),
+            properties: Map::new(),
+        }
+    }
+
+    fn header(
+        &mut self,
+        model: &ModelPlan,
+        name: &'static str,
+        value: &str,
+    ) -> Result<(), Failure> {
+        self.headers.insert(name, header_value(model, name, value)?);
+        Ok(())
     }
 
     /// The mock; only literals are used, so that a missing Secret does not matter.
@@ -110,30 +151,18 @@ impl Endpoint {
             Source::Literal(text) => Some(text.clone()),
             _ => None,
         };
-        let mut properties = Map::new();
+        // Any key will do, but Anthropic's servers and their likenesses want one.
+        let mut endpoint = match model.provider.as_str() {
+            "anthropic" => Self::anthropic(model, url, Some("mock".to_owned()), None)?,
+            _ => Self::openai(model, url, None)?,
+        };
+        endpoint.model = literal(&model.model).unwrap_or_else(|| model.name.clone());
         for property in &model.properties {
             if let Some(text) = literal(&property.value) {
-                set_property(&mut properties, &property.name, &text);
+                set_property(&mut endpoint.properties, &property.name, &text);
             }
         }
-        let mut headers = HeaderMap::new();
-        let (protocol, path) = match model.provider.as_str() {
-            "anthropic" => {
-                // Any key will do, but its servers and their likenesses want one.
-                headers.insert("x-api-key", HeaderValue::from_static("mock"));
-                let version = HeaderValue::from_static(ANTHROPIC_VERSION);
-                headers.insert("anthropic-version", version);
-                (Protocol::Anthropic, &["messages"][..])
-            }
-            _ => (Protocol::OpenAi, &["chat", "completions"][..]),
-        };
-        Ok(Self {
-            protocol,
-            url: address(model, url, path)?,
-            model: literal(&model.model).unwrap_or_else(|| model.name.clone()),
-            headers,
-            properties,
-        })
+        Ok(endpoint)
     }
 }
 
@@ -142,14 +171,11 @@ async fn base_url(
     model: &ModelPlan,
     input: &Input,
     secrets: &Secrets,
-    settings: &Settings,
+    policy: ModelUrlPolicy,
 ) -> Result<String, Failure> {
-    if let Some(url) = settings.overrides.base_url(&model.provider) {
-        return Ok(url.to_owned());
-    }
     let base = secrets.value(&model.base_url, input).await?;
     if !matches!(model.base_url, Source::Literal(_)) {
-        check_base_url(model, base.expose(), settings.url_policy)?;
+        check_base_url(model, base.expose(), policy)?;
     }
     Ok(base.expose().to_owned())
 }

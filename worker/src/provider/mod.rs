@@ -8,6 +8,7 @@ mod exchange;
 mod openai;
 mod overrides;
 mod properties;
+mod retry_after;
 mod sse;
 
 use std::time::{Duration, Instant};
@@ -211,7 +212,7 @@ impl Models {
             ProviderMode::Mock { url } => Endpoint::mock(url, model)?,
         };
         gate.open().await?;
-        let span = trace::chat(model, &endpoint.model, caller.path);
+        let span = trace::chat(endpoint.provider, &endpoint.model, caller.path);
         let result = self
             .exchange(endpoint, caller, request)
             .instrument(span.clone())

@@ -1,31 +1,45 @@
 //! jq expressions over a tool's result.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ark_plan::Class;
 use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Vars, data, unwrap_valr};
+use jaq_core::{Compiler, Ctx, Vars, load};
 use jaq_json::{Val, read};
 use serde_json::Value;
 
+use super::meter::{Meter, Metered};
 use crate::failure::Failure;
 
-/// An expression may loop for ever; the run does not wait for it.
+/// What all expressions of one result may take together; each of them may loop for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What one step may take that cannot be interrupted, such as a regular expression.
+const ONE_STEP: Duration = Duration::from_secs(5);
+
 const MAX_OUTPUTS: usize = 100_000;
+
+/// The library's own `range` makes its values without a step in between, of which it may make billions. This one
+/// comes before all other definitions and uses none of them.
+const RANGE: &str = "def range($from; $to; $by):
+    def up: if . < $to then ., (. + $by | up) else [][] end;
+    def down: if . > $to then ., (. + $by | down) else [][] end;
+    def off: if . != $to then ., (. + $by | off) else [][] end;
+    $from | if $by > 0 then up elif $by < 0 then down else off end;";
 
 /// Applies `filters` in order. Text that is not JSON passes through untouched.
 pub(super) async fn apply(tool: &str, filters: &[String], text: String) -> Result<String, Failure> {
     let (filters, named) = (filters.to_vec(), tool.to_owned());
+    let deadline = Instant::now() + PATIENCE;
     let work = tokio::task::spawn_blocking(move || {
         filters
             .iter()
-            .try_fold(text, |text, filter| apply_one(filter, text))
+            .try_fold(text, |text, filter| apply_one(filter, text, deadline))
     });
-    match tokio::time::timeout(PATIENCE, work).await {
+    match tokio::time::timeout(PATIENCE + ONE_STEP, work).await {
         Ok(Ok(result)) => result.map_err(|why| failure(&named, &why)),
         Ok(Err(_)) => Err(failure(&named, "it failed in an unforeseen way")),
-        Err(_) => Err(failure(&named, "it did not end within 10 s")),
+        Err(_) => Err(failure(&named, "it did not end in time")),
     }
 }
 
@@ -37,7 +51,7 @@ fn failure(tool: &str, why: &str) -> Failure {
 }
 
 /// No output is the empty string, one output its JSON, more a JSON array.
-fn apply_one(filter: &str, text: String) -> Result<String, String> {
+fn apply_one(filter: &str, text: String, deadline: Instant) -> Result<String, String> {
     let clean = ark_api::json::replace_lone_surrogates(text.as_bytes());
     // serde_json bounds the depth; the other parser recurses without one.
     if serde_json::from_slice::<Value>(&clean).is_err() {
@@ -46,41 +60,52 @@ fn apply_one(filter: &str, text: String) -> Result<String, String> {
     let Ok(input) = read::parse_single(&clean) else {
         return Ok(text);
     };
-    let arena = Arena::default();
-    let definitions = jaq_core::defs()
-        .chain(jaq_std::defs())
-        .chain(jaq_json::defs());
-    let modules = Loader::new(definitions)
-        .load(
-            &arena,
-            File {
-                code: filter,
-                path: (),
-            },
-        )
-        .map_err(|_| format!("the expression {filter:?} cannot be parsed"))?;
-    // The environment of this process holds credentials and is none of a tool's business.
-    let library = jaq_std::funs().filter(|(name, ..)| *name != "env");
-    let functions = jaq_core::funs().chain(library).chain(jaq_json::funs());
-    let compiled = Compiler::default()
-        .with_funs(functions)
-        .compile(modules)
-        .map_err(|_| format!("the expression {filter:?} uses something that is not defined"))?;
-    let context = Ctx::<data::JustLut<Val>>::new(&compiled.lut, Vars::new([]));
-    let mut outputs = Vec::new();
-    for output in compiled.id.run((context, input)).map(unwrap_valr) {
-        let value = output.map_err(|error| format!("the expression {filter:?} failed: {error}"))?;
-        outputs.push(value.to_string());
-        if outputs.len() > MAX_OUTPUTS {
-            return Err(format!(
-                "the expression {filter:?} makes more than {MAX_OUTPUTS} values"
-            ));
-        }
-    }
+    let outputs = evaluate(filter, input, deadline)
+        .map_err(|why| format!("the expression {filter:?} {why}"))?;
     Ok(match outputs.as_slice() {
         [one] => one.clone(),
         [] => String::new(),
         many => format!("[{}]", many.join(",")),
+    })
+}
+
+fn evaluate(filter: &str, input: Val, deadline: Instant) -> Result<Vec<String>, String> {
+    let arena = Arena::default();
+    let range = load::parse(RANGE, |parser| parser.defs()).unwrap_or_default();
+    let definitions = range
+        .into_iter()
+        .chain(jaq_core::defs())
+        .chain(jaq_std::defs())
+        .chain(jaq_json::defs());
+    let code = File {
+        code: filter,
+        path: (),
+    };
+    let modules = Loader::new(definitions)
+        .load(&arena, code)
+        .map_err(|_| "cannot be parsed")?;
+    let core = jaq_core::funs().filter(|(name, ..)| *name != "range");
+    // The environment of this process holds credentials and is none of a tool's business.
+    let library = jaq_std::funs().filter(|(name, ..)| *name != "env");
+    let compiled = Compiler::<_, Metered>::default()
+        .with_funs(core.chain(library).chain(jaq_json::funs()))
+        .compile(modules)
+        .map_err(|_| "uses something that is not defined")?;
+    Meter::run(deadline, |meter| {
+        let context = Ctx::<Metered>::new(meter.over(&compiled.lut), Vars::new([]));
+        let mut outputs = Vec::new();
+        for output in compiled.id.run((context, input)) {
+            let value = output.map_err(|exception| match exception.get_err() {
+                Ok(error) => format!("failed: {error}"),
+                // The library's own unwrapping would end the process.
+                Err(_) => "halts".to_owned(),
+            })?;
+            outputs.push(value.to_string());
+            if outputs.len() > MAX_OUTPUTS {
+                return Err(format!("makes more than {MAX_OUTPUTS} values"));
+            }
+        }
+        Ok(outputs)
     })
 }
 
@@ -89,9 +114,9 @@ mod tests {
     use super::*;
 
     fn filtered(filters: &[&str], text: &str) -> Result<String, String> {
-        filters
-            .iter()
-            .try_fold(text.to_owned(), |text, filter| apply_one(filter, text))
+        filters.iter().try_fold(text.to_owned(), |text, filter| {
+            apply_one(filter, text, Instant::now() + PATIENCE)
+        })
     }
 
     #[test]
@@ -128,8 +153,55 @@ mod tests {
     }
 
     #[test]
+    fn an_expression_cannot_end_the_process() {
+        for halting in ["halt", "halt(1)", "1, halt_error"] {
+            assert!(filtered(&[halting], "{}").unwrap_err().contains("halts"));
+        }
+    }
+
+    #[test]
     fn depth_is_harmless() {
         let deep = "[".repeat(100_000);
         assert_eq!(filtered(&["."], &deep).unwrap(), deep);
+    }
+
+    #[test]
+    fn no_expression_outlives_its_deadline_or_the_stack() {
+        for (endless, why) in [
+            ("def f: f; f", "in time"),
+            ("last(repeat(1))", "in time"),
+            ("[range(1e15)]", "in time"),
+            ("reduce repeat(1) as $x (0; . + $x)", "in time"),
+            ("first(empty, repeat(empty))", ""),
+            ("def f: 1 + f; f", "too deep"),
+            ("def f: [f]; f", "too deep"),
+            ("[limit(1e12; repeat(1))] | length", ""),
+        ] {
+            let started = Instant::now();
+            let deadline = started + Duration::from_millis(200);
+            // As many threads as tests have a stack of their own, of the size that the worker's have.
+            let error = apply_one(endless, "{}".to_owned(), deadline).unwrap_err();
+            assert!(error.contains(why), "{endless}: {error}");
+            assert!(started.elapsed() < Duration::from_secs(5), "{endless}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_those_of_jq() {
+        for (expression, values) in [
+            ("[range(3)]", "[0,1,2]"),
+            ("[range(2; 4)]", "[2,3]"),
+            ("[range(0; 10; 4)]", "[0,4,8]"),
+            ("[range(3; 0; -2)]", "[3,1]"),
+            ("[range(0, 1; 2)]", "[0,1,1]"),
+        ] {
+            assert_eq!(
+                filtered(&[expression], "null").unwrap(),
+                values,
+                "{expression}"
+            );
+        }
+        let many = filtered(&["[range(100000)] | length"], "null");
+        assert_eq!(many.unwrap(), "100000");
     }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod filter;
 mod http;
+mod meter;
 
 use std::time::Instant;
 

@@ -78,9 +78,13 @@ impl Bench {
     }
 
     pub(crate) fn worker(&self, slots: usize) -> Worker {
+        self.worker_with(self.config(slots))
+    }
+
+    pub(crate) fn worker_with(&self, config: Config) -> Worker {
         let shutdown = CancellationToken::new();
         let run = ark_worker::run(
-            self.config(slots),
+            config,
             self.kubernetes.client(),
             self.store.clone(),
             shutdown.clone(),
@@ -132,7 +136,7 @@ impl Bench {
             timeout,
             ttl: Duration::from_secs(3600),
             resource_version: None,
-            trace: None,
+            trace: Some(ark_api::trace::traceparent(uid)),
             canceled: false,
             outcome: None,
         };
@@ -156,17 +160,35 @@ impl Bench {
         }
     }
 
+    /// The same model at another kind of provider.
+    pub(crate) fn model_at(&self, provider: &str) -> ModelPlan {
+        let base_url = match provider {
+            "openai" => self.provider.url(),
+            _ => format!("http://{}", self.provider.addr),
+        };
+        ModelPlan {
+            provider: provider.into(),
+            base_url: Source::Literal(base_url),
+            api_key: Some(Source::Literal("key".into())),
+            ..self.model()
+        }
+    }
+
     pub(crate) fn agent(&self, tools: Vec<ToolPlan>) -> Target {
-        Target::Agent(AgentPlan {
+        Target::Agent(self.agent_plan(self.model(), tools))
+    }
+
+    pub(crate) fn agent_plan(&self, model: ModelPlan, tools: Vec<ToolPlan>) -> AgentPlan {
+        AgentPlan {
             namespace: "default".into(),
             name: "a".into(),
             prompt: "Be brief.".into(),
             parameters: Vec::new(),
-            model: self.model(),
+            model,
             tools,
             max_turns: 50,
             output_schema: None,
-        })
+        }
     }
 
     /// A tool of the fake provider: `GET weather` is safe to repeat, `POST slow` and `POST echo` are not.
