@@ -308,4 +308,16 @@ mod tests {
         assert!(ask("queue_ready{scenario:x}", Aggregate::Value).is_err());
         assert!(ask("query_duration{check:answered}", Aggregate::Average).is_err());
     }
+
+    #[test]
+    fn the_page_on_load_tests_names_every_metric() {
+        let page = include_str!("../../../docs/LOADTEST.md");
+        for metric in &METRICS {
+            assert!(
+                page.contains(&format!("`{}`", metric.name)),
+                "{}",
+                metric.name
+            );
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! `ark loadtest` against real processes.
 
+mod benchmark;
+mod page;
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
