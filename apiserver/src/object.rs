@@ -119,6 +119,18 @@ fn go_float(value: f64) -> String {
     }
 }
 
+/// The name of a value's type in the messages of Go's decoder.
+pub(crate) fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// The parts of stored metadata that selectors and conditions look at.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]

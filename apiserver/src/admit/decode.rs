@@ -162,6 +162,11 @@ fn check_place(target: &Target, object: &mut Object) -> Result<()> {
 /// Refuses metadata of the wrong types and drops what is null or empty, as a round trip through ObjectMeta does.
 fn check_metadata(resource: &Resource, object: &mut Object) -> Result<()> {
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    if !metadata.is_object() && !metadata.is_null() {
+        let found = object::json_type(metadata);
+        let why = format!("json: cannot unmarshal {found} into Go value of type v1.ObjectMeta");
+        return Err(unhandled(resource, &why));
+    }
     object_meta::check_types(metadata).map_err(|why| unhandled(resource, &why))?;
     let metadata = object::metadata_mut(object);
     for field in ["labels", "annotations"] {

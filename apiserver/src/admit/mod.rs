@@ -246,7 +246,11 @@ fn asks_the_same(old: &Object, new: &Value) -> bool {
 }
 
 fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -> Vec<FieldError> {
-    let mut errors = ark_api::object_meta::validate(metadata, resource.namespaced);
+    let mut errors = check_prefix(metadata);
+    errors.extend(ark_api::object_meta::validate(
+        metadata,
+        resource.namespaced,
+    ));
     if resource.group == catalog::core_kinds::RBAC {
         // Names such as `system:reader` are usual there.
         errors.retain(|e| e.field != "metadata.name");
@@ -256,6 +260,18 @@ fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -
         errors.extend(ark_api::object_meta::validate_update(&old, metadata));
     }
     errors
+}
+
+/// A prefix of generated names must be the beginning of a name; a last dash is followed by more.
+fn check_prefix(metadata: &Value) -> Vec<FieldError> {
+    let prefix = metadata["generateName"].as_str().unwrap_or_default();
+    if prefix.is_empty() {
+        return Vec::new();
+    }
+    let name = prefix.strip_suffix('-').unwrap_or(prefix).to_owned() + "a";
+    let broken = ark_api::names::subdomain_errors(&name);
+    let error = |why: &String| FieldError::invalid("metadata.generateName", &prefix.into(), why);
+    broken.iter().map(error).collect()
 }
 
 #[cfg(test)]

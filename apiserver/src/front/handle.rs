@@ -175,6 +175,9 @@ async fn objects(server: &Arc<Server>, request: &Request, target: &Target) -> Re
         "update" if !collection => update::put(server, request, target, part).await,
         "patch" if !collection => update::patch(server, request, target, part).await,
         "create" if collection => create::create(server, request, target).await,
+        "update" | "patch" if resource.ark().is_some() => {
+            Err(Status::bad_request("name must be provided"))
+        }
         "delete" if target.subresource.is_empty() => delete::delete(server, request, target).await,
         _ => unsupported(),
     }

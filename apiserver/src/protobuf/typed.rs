@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::schema::{self, Field, Label, Message, Type};
-use crate::object::Object;
+use crate::object::{Object, json_type};
 
 /// Removes fields that the message does not have, and nulls; returns the removed paths.
 ///
@@ -137,17 +137,6 @@ fn go_type(type_: &Type) -> &str {
         Type::Json => "v1.FieldsV1",
         Type::Texts => "[]string",
         Type::Message(name) => name,
-    }
-}
-
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 

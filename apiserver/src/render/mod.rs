@@ -46,12 +46,12 @@ impl Renderer {
             View::Object => Ok(text.into_owned()),
             View::Metadata => {
                 let object = Value::Object(object::parse(&text)?);
-                Ok(object::encode(&table::only_metadata(object)))
+                Ok(object::encode(&table::only_metadata(object, "v1")))
             }
             View::Table(version) => {
                 let object = object::parse(&text)?;
                 let metadata = json!({"resourceVersion": object::meta(&object, "resourceVersion")});
-                Ok(self.table(version, true, vec![self.row(object)], metadata))
+                Ok(self.table(version, true, vec![self.row(version, object)], metadata))
             }
         }
     }
@@ -66,7 +66,7 @@ impl Renderer {
         if self.accepted.view != View::Metadata {
             return Ok(object);
         }
-        let mut object = table::only_metadata(Value::Object(object));
+        let mut object = table::only_metadata(Value::Object(object), "v1");
         Ok(object
             .as_object_mut()
             .map(std::mem::take)
@@ -112,7 +112,7 @@ impl Renderer {
         if let View::Table(version) = self.accepted.view {
             let rows = items
                 .iter()
-                .map(|text| object::parse(text).map(|o| self.row(o)));
+                .map(|text| object::parse(text).map(|o| self.row(version, o)));
             let rows = rows.collect::<Result<_>>()?;
             return Ok(self.table(version, true, rows, metadata));
         }
@@ -150,7 +150,7 @@ impl Renderer {
             (_, View::Table(version)) => {
                 let object = object::parse(&text)?;
                 let metadata = json!({"resourceVersion": object::meta(&object, "resourceVersion")});
-                self.table(version, first, vec![self.row(object)], metadata)
+                self.table(version, first, vec![self.row(version, object)], metadata)
             }
             _ => self.json(text)?,
         };
@@ -191,8 +191,8 @@ impl Renderer {
         }
     }
 
-    fn row(&self, object: Object) -> Value {
-        table::row(self.resource, object, self.include, Utc::now())
+    fn row(&self, version: &str, object: Object) -> Value {
+        table::row(self.resource, version, object, self.include, Utc::now())
     }
 
     fn table(&self, version: &str, definitions: bool, rows: Vec<Value>, metadata: Value) -> String {

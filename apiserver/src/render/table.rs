@@ -59,8 +59,11 @@ fn column_definitions(resource: &Resource) -> Value {
 }
 
 /// The row of one object.
+///
+/// `version` is that of `meta.k8s.io`.
 pub(crate) fn row(
     resource: &Resource,
+    version: &str,
     object: Object,
     include: Include,
     now: DateTime<Utc>,
@@ -72,7 +75,7 @@ pub(crate) fn row(
     let object = match include {
         Include::Nothing => Value::Null,
         Include::Object => value,
-        Include::Metadata => only_metadata(value),
+        Include::Metadata => only_metadata(value, version),
     };
     json!({"cells": cells, "object": object})
 }
@@ -85,9 +88,10 @@ pub(crate) fn bookmark_row(resource: &Resource, object: Value) -> Value {
 }
 
 /// A PartialObjectMetadata of the object.
-pub(crate) fn only_metadata(mut object: Value) -> Value {
+pub(crate) fn only_metadata(mut object: Value, version: &str) -> Value {
     let metadata = object["metadata"].take();
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+    let api_version = format!("meta.k8s.io/{version}");
+    json!({"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": metadata})
 }
 
 fn cell(column: &Column, object: &Value, now: DateTime<Utc>) -> Value {
@@ -199,7 +203,7 @@ mod tests {
             "spec": {"type": "user"}, "status": {"phase": "done"},
         });
         let object = query.as_object().unwrap().clone();
-        let row = row(queries, object, Include::Metadata, now);
+        let row = row(queries, "v1", object, Include::Metadata, now);
         assert_eq!(row["cells"], json!(["q1", "user", "done", null, "46s"]));
         assert_eq!(row["object"]["kind"], "PartialObjectMetadata");
         let table = table(queries, "v1", true, vec![row], json!({}));

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::catalog::Resource;
 use crate::front::negotiate;
+use crate::object::json_type;
 use crate::status::{Result, Status};
 
 const JSON: &str = "application/json-patch+json";
@@ -43,7 +44,10 @@ impl Patch {
 
     fn json(body: &[u8]) -> Result<Self> {
         let body = replace_lone_surrogates(body);
-        let operations: Vec<Value> = serde_json::from_slice(&body).map_err(undecodable)?;
+        let operations: Value = serde_json::from_slice(&body).map_err(undecodable)?;
+        let Value::Array(operations) = operations else {
+            return Err(mistyped(&operations, "[]handlers.jsonPatchOp"));
+        };
         let count = operations.len();
         if count > MAX_OPERATIONS {
             let message = format!(
@@ -61,9 +65,7 @@ impl Patch {
     fn merge(body: &[u8]) -> Result<Self> {
         let (value, duplicates) = from_slice_strict(body).map_err(undecodable)?;
         if !value.is_object() {
-            return Err(Status::bad_request(
-                "error decoding patch: a merge patch must be a JSON object",
-            ));
+            return Err(mistyped(&value, "map[string]interface {}"));
         }
         Ok(Self {
             kind: Kind::Merge(value),
@@ -105,6 +107,14 @@ fn inapplicable(error: &dyn std::fmt::Display) -> Box<Status> {
 
 fn unsupported() -> Box<Status> {
     Status::unknown_format(&format!("{JSON}, {MERGE}"))
+}
+
+/// A patch that is JSON of the wrong type, worded as Go's decoder does.
+fn mistyped(patch: &Value, type_: &str) -> Box<Status> {
+    let found = json_type(patch);
+    Status::bad_request(format!(
+        "error decoding patch: json: cannot unmarshal {found} into Go value of type {type_}"
+    ))
 }
 
 fn undecodable(error: serde_json::Error) -> Box<Status> {

@@ -11,6 +11,7 @@ mod errors;
 mod harness;
 mod kubectl;
 mod lists;
+mod reference;
 mod replicas;
 mod representations;
 mod watches;
