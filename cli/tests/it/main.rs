@@ -9,6 +9,7 @@ mod dashboards;
 mod deployment;
 mod graph;
 mod input;
+mod leader;
 mod loadtest;
 mod scale;
 mod system;
