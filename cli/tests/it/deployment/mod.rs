@@ -1,6 +1,10 @@
 //! The Deployments that the charts describe, run by hand: processes with their arguments, environment and probes.
 
+mod proxy;
+mod rights;
+
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
@@ -12,7 +16,7 @@ use crate::charts::{DATABASE, environment, helm, named, pod_spec, template, text
 use crate::system::{PATIENCE, Process, System, ark};
 
 /// A container's command with the values of this machine in place of the cluster's: addresses, and the Secret's file.
-fn command(container: &Container, system: &System) -> Command {
+fn command(container: &Container, system: &System, kubeconfig: &Path) -> Command {
     let mut variables: HashMap<String, String> = environment(container).into_iter().collect();
     let password = system.folder.path().join("password");
     std::fs::write(&password, "not-a-password\n").unwrap();
@@ -41,7 +45,7 @@ fn command(container: &Container, system: &System) -> Command {
     command
         .args(args)
         .envs(variables)
-        .env("KUBECONFIG", &system.kubeconfig);
+        .env("KUBECONFIG", kubeconfig);
     command
 }
 
@@ -72,15 +76,17 @@ struct Deployment {
     pod: PodSpec,
     pods: Vec<Process>,
     started: usize,
+    kubeconfig: PathBuf,
 }
 
 impl Deployment {
-    fn of(objects: &[Value], name: &'static str) -> Deployment {
+    fn of(system: &System, objects: &[Value], name: &'static str) -> Deployment {
         Deployment {
             name,
             pod: pod_spec(&named(objects, "Deployment", name)),
             pods: Vec::new(),
             started: 0,
+            kubeconfig: system.kubeconfig.clone(),
         }
     }
 
@@ -89,7 +95,7 @@ impl Deployment {
         self.started += 1;
         let name = format!("{}-{}", self.name, self.started);
         let container = &self.pod.containers[0];
-        let mut command = command(container, system);
+        let mut command = command(container, system, &self.kubeconfig);
         let process = Process::start(&name, system.folder.path(), &mut command).await;
         for probe in [&container.startup_probe, &container.readiness_probe] {
             until_it_succeeds(probe.as_ref().unwrap(), &name, system).await;
@@ -130,7 +136,7 @@ impl Deployment {
 async fn charts(system: &System, slots: usize) -> Option<Vec<Value>> {
     let helm = helm().await?;
     let mock = format!(
-        "--set=ark-worker.slots={slots},ark-worker.drain=1m,ark-worker.provider=mock,ark-worker.mockUrl={}",
+        "--set=global.secretNamespaces={{default}},ark-worker.slots={slots},ark-worker.drain=1m,ark-worker.provider=mock,ark-worker.mockUrl={}",
         system.provider.url()
     );
     let rendered = template(helm, "ark-controller", &[DATABASE, &[&mock]].concat()).await;
@@ -140,14 +146,15 @@ async fn charts(system: &System, slots: usize) -> Option<Vec<Value>> {
 /// The hook before each install and upgrade.
 async fn migrate(system: &System, objects: &[Value]) {
     let job = pod_spec(&named(objects, "Job", "ark-controller-migrate"));
-    let output = command(&job.containers[0], system).output().await.unwrap();
+    let mut command = command(&job.containers[0], system, &system.kubeconfig);
+    let output = command.output().await.unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 /// The dispatchers of the chart in place of the one that the system came with.
 async fn dispatchers(system: &mut System, objects: &[Value]) -> Deployment {
     system.dispatcher.kill().await;
-    let mut dispatchers = Deployment::of(objects, "ark-controller");
+    let mut dispatchers = Deployment::of(system, objects, "ark-controller");
     dispatchers.scale(system, 2).await;
     dispatchers
 }
@@ -164,7 +171,7 @@ async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
     };
     migrate(&system, &objects).await;
     let _dispatchers = dispatchers(&mut system, &objects).await;
-    let mut workers = Deployment::of(&objects, "ark-worker");
+    let mut workers = Deployment::of(&system, &objects, "ark-worker");
 
     let inputs = system.ask_many(400, "chart", "turns=2").await;
     let uids = uids(&inputs);
@@ -192,7 +199,7 @@ async fn an_upgrade_under_load_loses_nothing() {
         return;
     };
     let mut dispatchers = dispatchers(&mut system, &old).await;
-    let mut workers = Deployment::of(&old, "ark-worker");
+    let mut workers = Deployment::of(&system, &old, "ark-worker");
     workers.scale(&system, 3).await;
 
     let mut inputs = system.ask_many(250, "before", "turns=2").await;
