@@ -6,12 +6,15 @@ use ark_plan::resolve::{Kind, SELECTABLE};
 use ark_store::Store;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tracing::Span;
 
 use crate::decide::Action;
+use crate::trace;
 
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
@@ -28,6 +31,12 @@ pub(crate) struct ClassLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct KindLabel {
     pub(crate) kind: &'static str,
+}
+
+/// The trace of one of the durations in a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TraceLabel {
+    trace_id: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,7 +66,7 @@ pub struct Metrics {
     pub(crate) watch_errors: Counter,
     pub(crate) outages: Family<KindLabel, Counter>,
     pub(crate) strays: Counter,
-    pub(crate) planning: Histogram,
+    planning: HistogramWithExemplars<TraceLabel>,
     pub(crate) batch: Histogram,
     pub(crate) executions: Family<StateLabel, Gauge>,
 }
@@ -80,7 +89,7 @@ impl Metrics {
             watch_errors: Counter::default(),
             outages: Family::default(),
             strays: Counter::default(),
-            planning: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            planning: HistogramWithExemplars::new(exponential_buckets(0.001, 2.0, 15)),
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             executions: Family::default(),
         };
@@ -195,6 +204,12 @@ impl Metrics {
         for action in names.chain(nothing) {
             self.decisions.get_or_create(&ActionLabel { action }).inc();
         }
+    }
+
+    /// Counts the planning of one query, with the trace of its span as exemplar.
+    pub(crate) fn planned(&self, took: Duration, span: &Span) {
+        let trace = trace::id(span).map(|trace_id| TraceLabel { trace_id });
+        self.planning.observe(took.as_secs_f64(), trace, None);
     }
 
     pub(crate) fn election(&self, result: &'static str) {

@@ -13,7 +13,7 @@ use ark_store::NewExecution;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::Config;
@@ -91,9 +91,9 @@ impl Planner {
             }
             match self.execution(uid, &sighting).await {
                 Ok(new) => {
-                    trace::planned(&tracing::Span::current(), &new);
-                    let waited = sighting.since.elapsed();
-                    self.metrics.planning.observe(waited.as_secs_f64());
+                    let span = Span::current();
+                    trace::planned(&span, &new);
+                    self.metrics.planned(sighting.since.elapsed(), &span);
                     // The receiver ends only together with the whole dispatcher.
                     let _ = self.news.send(new).await;
                     return;
