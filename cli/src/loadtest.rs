@@ -24,7 +24,7 @@ const INTERRUPTED: u8 = 105;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Loadtest {
-    /// The scenario file
+    /// The scenario file; or one that ships: burst, ramp, soak, worker-loss, brown-out
     #[arg(value_name = "SCENARIO.yaml")]
     scenario: PathBuf,
     /// Set a variable that the file uses as ${NAME} or ${NAME:-default}; can be given several times
@@ -77,7 +77,7 @@ A scenario file:
     - {at: 10s, admin: {faults: {status: 503, share: 0.5}}}
 
 Try it, with `ark up` in another terminal:
-  ark loadtest loadtest/scenarios/burst.yaml --html burst.html
+  ark loadtest burst -e PEAK=300 --html burst.html
 
 Exit status: 0 passed, 99 a threshold is broken or an event failed, 105 interrupted, 1 anything else.
 docs/LOADTEST.md says everything.";

@@ -1,10 +1,17 @@
-//! Spans of time as scenario files write them: `250ms`, `30s`, `1m30s`, `2h`.
+//! Spans of time as scenario files and Kubernetes write them: `250ms`, `30s`, `1m30s`, `2h`.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
+const UNITS: [(&str, f64); 6] = [
+    ("ns", 1e-9),
+    ("µs", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("h", 3_600.0),
+];
 
 /// A span of time in a scenario file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +27,7 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 /// Reads numbers with units, one after the other.
-fn parse(text: &str) -> Option<Duration> {
+pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut seconds = 0.0;
     if rest.is_empty() {
@@ -29,7 +36,7 @@ fn parse(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(end);
-        let end = after.find(|c: char| !c.is_ascii_alphabetic());
+        let end = after.find(|c: char| !c.is_alphabetic());
         let (unit, after) = after.split_at(end.unwrap_or(after.len()));
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
         seconds += number.parse::<f64>().ok()? * factor;
@@ -48,6 +55,7 @@ mod tests {
         assert_eq!(millis("250ms"), Some(250));
         assert_eq!(millis("1m30s"), Some(90_000));
         assert_eq!(millis("1.5h"), Some(5_400_000));
+        assert_eq!(millis("2s1500µs"), Some(2_001));
         for wrong in ["", "30", "s", "5 s", "3d", "-1s"] {
             assert_eq!(millis(wrong), None, "{wrong}");
         }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::duration;
 use super::query::{self, End};
 
 /// How long the watches may take to begin.
@@ -172,5 +173,6 @@ fn end(query: &DynamicObject) -> Option<End> {
         phase: phase.to_owned(),
         content: text(&status["response"]["content"]),
         message: message.unwrap_or_default().to_owned(),
+        executing: status["duration"].as_str().and_then(duration::parse),
     })
 }

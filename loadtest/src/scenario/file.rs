@@ -12,6 +12,7 @@ use super::duration::Span;
 use super::load::{Load, RawLoad};
 use super::metrics;
 use super::query::{self, Check};
+use super::shipped;
 use super::threshold::{Condition, Selector, Threshold};
 use super::variables;
 
@@ -78,15 +79,28 @@ struct RawEvent {
 }
 
 impl Scenario {
-    /// Reads a scenario file and the manifests that it names; `${NAME}` takes a variable, or one of the environment.
+    /// Reads a scenario file and the manifests that it names, or a shipped scenario by its name; `${NAME}` takes a
+    /// variable, or one of the environment.
     ///
     /// # Errors
     /// When a file cannot be read, a variable is missing, or the file says something that no run could do.
     pub fn read(path: &Path, given: &BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let shipped = path.to_str().and_then(shipped::scenario);
+        let shipped = shipped.filter(|_| !path.exists());
+        let text = match shipped {
+            Some(text) => text.to_owned(),
+            None => read_text(path)?,
+        };
         let folder = path.parent().unwrap_or(Path::new("."));
+        let manifest = |file: &Path| match shipped {
+            Some(_) => {
+                let text = file.to_str().and_then(shipped::manifest);
+                let missing = || format!("{} is not shipped", file.display());
+                text.map(str::to_owned).with_context(missing)
+            }
+            None => read_text(&folder.join(file)),
+        };
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let value = |name: &str| {
             given
                 .get(name)
@@ -94,11 +108,15 @@ impl Scenario {
                 .or_else(|| std::env::var(name).ok())
         };
         let scenario =
-            variables::fill(&text, value).and_then(|text| Self::parse(&name, &text, folder));
+            variables::fill(&text, value).and_then(|text| Self::parse(&name, &text, &manifest));
         scenario.with_context(|| format!("in {}", path.display()))
     }
 
-    fn parse(name: &str, text: &str, folder: &Path) -> anyhow::Result<Self> {
+    fn parse(
+        name: &str,
+        text: &str,
+        manifest: &dyn Fn(&Path) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Self> {
         let raw: RawScenario = serde_saphyr::from_str(text)?;
         ensure!(!raw.scenarios.is_empty(), "there are no scenarios");
         ensure!(
@@ -109,7 +127,7 @@ impl Scenario {
         for entry in raw.setup {
             match entry {
                 RawSetup::Object(object) => setup.push(object),
-                RawSetup::File(file) => setup.extend(manifests(&folder.join(file))?),
+                RawSetup::File(file) => setup.extend(objects(&file, &manifest(&file)?)?),
             }
         }
         let mut loads = Vec::new();
@@ -162,15 +180,16 @@ impl Scenario {
     }
 }
 
-fn manifests(path: &Path) -> anyhow::Result<Vec<Value>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text)
-        .with_context(|| format!("{} is not YAML", path.display()))?;
-    Ok(objects
-        .into_iter()
-        .filter(|object| !object.is_null())
-        .collect())
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The documents of a manifest file.
+fn objects(file: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(text)
+        .with_context(|| format!("{} is not YAML", file.display()))?;
+    let objects = objects.into_iter().filter(|object| !object.is_null());
+    Ok(objects.collect())
 }
 
 fn threshold(
@@ -215,7 +234,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> anyhow::Result<Scenario> {
-        Scenario::parse("test", text, Path::new("."))
+        Scenario::parse("test", text, &read_text)
     }
 
     const BURST: &str = "

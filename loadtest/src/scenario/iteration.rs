@@ -27,6 +27,7 @@ struct Result {
     phase: Phase,
     created: Option<Duration>,
     ended: Instant,
+    executing: Option<Duration>,
     checks: u64,
     reason: Option<String>,
 }
@@ -66,6 +67,7 @@ impl Iteration {
             created: result.created,
             ended: run.recorder.at(result.ended),
             phase: result.phase,
+            executing: result.executing,
             checks: result.checks,
         };
         run.recorder.leave(record, result.reason);
@@ -133,6 +135,7 @@ impl Result {
             phase,
             created,
             ended: seen.at,
+            executing: seen.end.executing,
             checks,
             reason: (phase != Phase::Done).then(|| class(&seen.end)),
         }
@@ -143,6 +146,7 @@ impl Result {
             phase,
             created,
             ended: Instant::now(),
+            executing: None,
             checks: 0,
             reason: Some(reason),
         }

@@ -41,10 +41,12 @@ const EXECUTION: &str = "EXECUTION";
 pub(super) const QUEUE: &str = "QUEUE";
 
 /// All metrics, in the order of the summary.
-pub(super) const METRICS: [Metric; 18] = [
+pub(super) const METRICS: [Metric; 20] = [
     metric("checks", Kind::Rate, "CHECKS"),
     metric("query_duration", Kind::Trend, QUERIES),
     metric("query_create_duration", Kind::Trend, QUERIES),
+    metric("query_waiting", Kind::Trend, QUERIES),
+    metric("query_executing", Kind::Trend, QUERIES),
     metric("query_failed", Kind::Rate, QUERIES),
     metric("iteration_duration", Kind::Trend, EXECUTION),
     metric("iterations", Kind::Counter, EXECUTION),
@@ -175,6 +177,8 @@ pub(super) fn values(selector: &Selector, scenario: &Scenario, run: &Recording) 
         "query_create_duration" => trend(records(), |record| {
             record.created.unwrap_or(record.ended) - record.started
         }),
+        "query_waiting" => times(records(), waiting),
+        "query_executing" => times(records(), |record| record.executing),
         "query_failed" => {
             let hits = records().filter(|record| record.phase != Phase::Done);
             Values::Rate {
@@ -266,13 +270,25 @@ fn dropped(selector: &Selector, scenario: &Scenario, run: &Recording) -> usize {
         .count()
 }
 
+/// From the answer of the create to the end, without the time in which the Query was executed.
+fn waiting(record: &Record) -> Option<Duration> {
+    let since_created = record.ended.saturating_sub(record.created?);
+    Some(since_created.saturating_sub(record.executing?))
+}
+
 fn trend<'a>(
     records: impl Iterator<Item = &'a Record>,
     time: impl Fn(&Record) -> Duration,
 ) -> Values {
-    let mut times: Vec<f64> = records
-        .map(|record| time(record).as_secs_f64() * 1e3)
-        .collect();
+    times(records, |record| Some(time(record)))
+}
+
+fn times<'a>(
+    records: impl Iterator<Item = &'a Record>,
+    time: impl Fn(&Record) -> Option<Duration>,
+) -> Values {
+    let times = records.filter_map(time);
+    let mut times: Vec<f64> = times.map(|time| time.as_secs_f64() * 1e3).collect();
     times.sort_unstable_by(f64::total_cmp);
     Values::Trend(times)
 }

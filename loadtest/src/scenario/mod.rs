@@ -20,6 +20,7 @@ mod queue_view;
 mod record;
 mod report;
 mod setup;
+mod shipped;
 mod threshold;
 mod variables;
 

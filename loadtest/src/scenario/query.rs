@@ -1,5 +1,7 @@
 //! The Query of an iteration, and what is checked about its end.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde::Deserialize;
@@ -105,6 +107,8 @@ pub(super) struct End {
     pub(super) content: String,
     /// What the condition `Completed` says.
     pub(super) message: String,
+    /// How long it was executed, as its status says.
+    pub(super) executing: Option<Duration>,
 }
 
 /// Something that must hold of each Query's end.

@@ -54,6 +54,8 @@ pub(super) struct Record {
     /// When its end was seen, or it was given up.
     pub(super) ended: Duration,
     pub(super) phase: Phase,
+    /// For how long the Query's status says that it was executed.
+    pub(super) executing: Option<Duration>,
     /// Bit N says whether check N held.
     pub(super) checks: u64,
 }

@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 fn script(page: &str) -> String {
     let commands = page.lines().filter_map(|line| line.strip_prefix("$ "));
     let script: String = commands.map(|command| format!("{command}\n")).collect();
-    format!("set -e -o pipefail -x\n{script}")
+    format!("PS4='+ \\t '\nset -e -o pipefail -x\n{script}")
 }
 
 /// The YAML blocks that begin with a comment `# NAME.yaml`, by that name.
@@ -67,6 +67,7 @@ async fn the_page_on_load_tests_works_as_it_stands() {
         panic!("the page's commands take too long");
     });
     assert!(success, "{text}");
+    println!("{text}");
     for name in ["burst", "steady", "ramp", "brown-out"] {
         let html = std::fs::read_to_string(folder.path().join(format!("{name}.html"))).unwrap();
         assert!(html.contains("<svg ") && html.contains("passed"), "{name}");
