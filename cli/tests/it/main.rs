@@ -9,6 +9,7 @@ mod dashboards;
 mod deployment;
 mod graph;
 mod input;
+mod kubectl;
 mod leader;
 mod loadtest;
 mod scale;
