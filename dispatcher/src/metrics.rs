@@ -94,91 +94,102 @@ impl Metrics {
             executions: Family::default(),
         };
         metrics.start_at_zero();
-        let m = &metrics;
-        let r = registry.sub_registry_with_prefix("ark_dispatcher");
+        let dispatcher = registry.sub_registry_with_prefix("ark_dispatcher");
+        metrics.register_decisions(dispatcher);
+        metrics.register_planning(dispatcher);
+        registry.register(
+            "ark_queue_executions",
+            "Executions in the queue, by state",
+            metrics.executions.clone(),
+        );
+        metrics
+    }
+
+    fn register_decisions(&self, r: &mut Registry) {
         r.register(
             "leading",
             "1 while this dispatcher is the one that works",
-            m.leading.clone(),
-        );
-        r.register(
-            "open_queries",
-            "Queries that have not ended, as far as the watch has shown",
-            m.open.clone(),
+            self.leading.clone(),
         );
         r.register(
             "elections",
             "Changes of leadership of this dispatcher, by result: taken, lost or released",
-            m.elections.clone(),
+            self.elections.clone(),
+        );
+        r.register(
+            "open_queries",
+            "Queries that have not ended, as far as the watch has shown",
+            self.open.clone(),
         );
         r.register(
             "decisions",
             "What was decided about a query that was seen, by action",
-            m.decisions.clone(),
+            self.decisions.clone(),
         );
         r.register(
-            "enqueued",
-            "Enqueues by result: new or existing",
-            m.enqueued.clone(),
+            "intents",
+            "Intents carried out, by kind",
+            self.intents.clone(),
         );
-        r.register(
-            "unplannable",
-            "Queries that could not be planned, by class",
-            m.unplannable.clone(),
-        );
-        r.register("intents", "Intents carried out, by kind", m.intents.clone());
         r.register(
             "expired",
             "Finished queries deleted at their ttl",
-            m.expired.clone(),
-        );
-        r.register(
-            "selections",
-            "Lists read for selectors of targets, by kind",
-            m.selections.clone(),
-        );
-        r.register(
-            "access_reviews",
-            "Rights of service accounts that were asked for, by result: allowed, denied or refused",
-            m.reviews.clone(),
-        );
-        r.register(
-            "object_reads",
-            "Objects read for planning, by kind",
-            m.reads.clone(),
+            self.expired.clone(),
         );
         r.register(
             "watch_errors",
             "Errors of the watch, each followed by another attempt",
-            m.watch_errors.clone(),
+            self.watch_errors.clone(),
         );
         r.register(
             "outages",
             "Attempts that failed and are repeated, by what was unavailable",
-            m.outages.clone(),
+            self.outages.clone(),
         );
         r.register(
             "strays",
             "Queries and executions that only the comparison found",
-            m.strays.clone(),
+            self.strays.clone(),
+        );
+    }
+
+    fn register_planning(&self, r: &mut Registry) {
+        r.register(
+            "selections",
+            "Lists read for selectors of targets, by kind",
+            self.selections.clone(),
+        );
+        r.register(
+            "access_reviews",
+            "Rights of service accounts that were asked for, by result: allowed, denied or refused",
+            self.reviews.clone(),
+        );
+        r.register(
+            "object_reads",
+            "Objects read for planning, by kind",
+            self.reads.clone(),
+        );
+        r.register(
+            "unplannable",
+            "Queries that could not be planned, by class",
+            self.unplannable.clone(),
         );
         r.register_with_unit(
             "planning",
             "Time from a query's first sight to its plan",
             Unit::Seconds,
-            m.planning.clone(),
+            self.planning.clone(),
+        );
+        r.register(
+            "enqueued",
+            "Enqueues by result: new or existing",
+            self.enqueued.clone(),
         );
         r.register(
             "enqueue_batch_size",
             "Executions per enqueue",
-            m.batch.clone(),
+            self.batch.clone(),
         );
-        registry.register(
-            "ark_queue_executions",
-            "Executions in the queue, by state",
-            m.executions.clone(),
-        );
-        metrics
     }
 
     // So that a rate over them is 0 and not empty until the first event.
