@@ -50,9 +50,9 @@ pub(crate) async fn run_agent(scene: &Scene<'_>, agent: &AgentPlan) -> Result<Ou
         let outcome = outcome(scene, &messages[asked..], None, warnings.clone());
         match fault {
             None => return Ok(outcome),
-            // Neither a cut answer nor a filtered one gets better by asking again.
+            // Neither a cut answer nor a refused one gets better by asking again.
             Some(why) if corrections == MAX_CORRECTIONS || finish != Finish::Stop => {
-                return Ok(ended(outcome, Class::BadReply, misfit(agent, &why)));
+                return Ok(ended(outcome, Class::BadReply, misfit(agent, finish, &why)));
             }
             Some(why) => messages.push(correction(&why)),
         }
@@ -84,11 +84,14 @@ fn correction(why: &str) -> Message {
     }
 }
 
-fn misfit(agent: &AgentPlan, why: &str) -> String {
-    format!(
-        "The model's answer does not fit spec.outputSchema of Agent {}: {why}.",
-        agent.name
-    )
+fn misfit(agent: &AgentPlan, finish: Finish, why: &str) -> String {
+    let why = match finish {
+        Finish::Length => "the model's output limit cut it; raise max_tokens",
+        Finish::Refusal => "the model or the provider's content filter refused",
+        Finish::Stop | Finish::ToolCalls => why,
+    };
+    let name = &agent.name;
+    format!("The model's answer does not fit spec.outputSchema of Agent {name}: {why}.")
 }
 
 /// An end without an answer that no other attempt would change.
@@ -248,8 +251,8 @@ fn warn_of(reply: &Reply, warnings: &mut Vec<String>) {
     if reply.finish == Finish::Length {
         warnings.push("The model's output limit cut a reply; raise max_tokens.".to_owned());
     }
-    if reply.finish == Finish::ContentFilter {
-        warnings.push("The provider's content filter cut a reply.".to_owned());
+    if reply.finish == Finish::Refusal {
+        warnings.push("The model or the provider's content filter refused.".to_owned());
     }
 }
 

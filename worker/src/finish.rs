@@ -70,9 +70,7 @@ impl Finisher {
     /// Hands in an ending; the slot stays taken until it is written, which bounds what is kept in memory.
     pub(crate) fn end(&self, handle: Arc<Handle>, slot: Slot, ending: Ending) {
         let span = trace::finish();
-        if let Ending::Outcome(outcome) = &ending {
-            trace::ended(&Span::current(), &span, outcome);
-        }
+        trace::ended(&Span::current(), &span, &ending);
         if self
             .queue
             .send(Ended {

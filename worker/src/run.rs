@@ -8,7 +8,7 @@ use ark_plan::{Class, Input, Outcome, Plan, Target};
 use ark_store::{Run, Step};
 use futures::FutureExt;
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::agent;
 use crate::failure::{Failure, Halt};
@@ -149,6 +149,7 @@ fn stopped(stop: Stop, journal: &Journal<'_>) -> Option<Ending> {
 }
 
 fn failed(run: &Run, failure: Failure, journal: &Journal<'_>, deadline: Instant) -> Ending {
+    trace::failed(&Span::current(), failure.class.as_str());
     let attempt = Attempt {
         number: run.attempt,
         progressed: journal.progressed(),

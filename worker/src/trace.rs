@@ -15,13 +15,14 @@ use tracing::{Span, field, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::failure::Failure;
+use crate::finish::Ending;
 use crate::provider::Reply;
 
 /// One run, from its claim to its ending, in the trace of its row.
 pub(crate) fn execution(run: &Run) -> Span {
     let span = info_span!(
         "execution",
-        ark.execution = run.execution,
+        ark.execution = %format_args!("{}/{}", run.uid, run.round),
         ark.query.namespace = run.namespace,
         ark.query.name = run.name,
         ark.attempt = run.attempt,
@@ -103,9 +104,17 @@ pub(crate) fn finish() -> Span {
 }
 
 /// What a run came to, as its own span and the span of its write say it.
-pub(crate) fn ended(execution: &Span, finish: &Span, outcome: &Outcome) {
-    finish.record("ark.outcome", outcome.phase.as_str());
-    if let Some(class) = outcome.class {
+pub(crate) fn ended(execution: &Span, finish: &Span, ending: &Ending) {
+    let outcome = match ending {
+        Ending::Outcome(outcome) => outcome.phase.as_str(),
+        Ending::Later { .. } => "retry",
+        Ending::GiveBack => "given back",
+    };
+    finish.record("ark.outcome", outcome);
+    if let Ending::Outcome(Outcome {
+        class: Some(class), ..
+    }) = ending
+    {
         failed(execution, class.as_str());
     }
 }
@@ -115,7 +124,7 @@ pub(crate) fn report(report: &Report) -> Span {
     let span = info_span!(
         "report",
         otel.kind = "client",
-        ark.execution = report.execution,
+        ark.execution = %format_args!("{}/{}", report.uid, report.round),
         ark.query.namespace = report.namespace,
         ark.query.name = report.name,
         ark.report = field::Empty,

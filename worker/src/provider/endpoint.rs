@@ -1,12 +1,12 @@
 //! Where a call goes: address, credential, headers and properties, resolved at the last moment.
 
-use ark_api::admission::{ModelUrlPolicy, check_model_url};
 use ark_plan::{Class, Input, ModelPlan, Parameter, Source};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::Settings;
+use super::address::{address, base_url, messages_path, unusable};
 use super::overrides::Route;
 use super::properties::set_property;
 use crate::failure::Failure;
@@ -166,33 +166,6 @@ impl Endpoint {
     }
 }
 
-/// The Model's address. One from a Secret could not be checked when the Model was admitted, and is checked here.
-async fn base_url(
-    model: &ModelPlan,
-    input: &Input,
-    secrets: &Secrets,
-    policy: ModelUrlPolicy,
-) -> Result<String, Failure> {
-    let base = secrets.value(&model.base_url, input).await?;
-    if !matches!(model.base_url, Source::Literal(_)) {
-        check_base_url(model, base.expose(), policy)?;
-    }
-    Ok(base.expose().to_owned())
-}
-
-fn check_base_url(model: &ModelPlan, url: &str, policy: ModelUrlPolicy) -> Result<(), Failure> {
-    check_model_url(url.trim(), policy).map_err(|why| unusable(model, &format!("baseUrl {why}")))
-}
-
-/// Ark's base URLs end before `/v1`; one that holds it already, as other clients have it, means the same.
-fn messages_path(base: &str) -> &'static [&'static str] {
-    if base.trim().trim_end_matches('/').ends_with("/v1") {
-        &["messages"]
-    } else {
-        &["v1", "messages"]
-    }
-}
-
 async fn api_key(
     model: &ModelPlan,
     input: &Input,
@@ -218,21 +191,6 @@ async fn properties(
     Ok(resolved)
 }
 
-fn address(model: &ModelPlan, base: &str, path: &[&str]) -> Result<Url, Failure> {
-    let mut url = Url::parse(base.trim()).map_err(|_| unusable(model, "baseUrl is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(unusable(
-            model,
-            "baseUrl must begin with https:// or http://",
-        ));
-    }
-    url.path_segments_mut()
-        .map_err(|()| unusable(model, "baseUrl cannot carry a path"))?
-        .pop_if_empty()
-        .extend(path);
-    Ok(url)
-}
-
 fn header_name(model: &ModelPlan, name: &str) -> Result<HeaderName, Failure> {
     HeaderName::try_from(name)
         .map_err(|_| unusable(model, &format!("{name:?} is not a header name")))
@@ -247,13 +205,6 @@ fn header_value(model: &ModelPlan, name: &str, value: &str) -> Result<HeaderValu
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn unusable(model: &ModelPlan, why: &str) -> Failure {
-    Failure::new(
-        Class::Configuration,
-        format!("Model {}/{}: {why}.", model.namespace, model.name),
-    )
 }
 
 fn azure_needs_a_key(model: &ModelPlan) -> Failure {
@@ -326,30 +277,32 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_from_a_secret_is_checked_and_not_shown() {
-        let metadata = "http://169.254.169.254/secret";
-        let refused = check_base_url(&model(), metadata, ModelUrlPolicy::Local).unwrap_err();
-        assert_eq!(refused.class, Class::Configuration);
-        assert!(!refused.sentence.contains("secret"), "{}", refused.sentence);
-        let local = "http://127.0.0.1:1/v1";
-        assert!(check_base_url(&model(), local, ModelUrlPolicy::Local).is_ok());
-        assert!(check_base_url(&model(), local, ModelUrlPolicy::Strict).is_err());
+    fn azure_has_the_deployment_in_its_path_and_the_version_in_its_query() {
+        let azure = |version: Option<&str>| {
+            let (key, version) = (Some("k".to_owned()), version.map(str::to_owned));
+            Endpoint::azure(&model(), "gpt 4/x", "https://a.example/", key, version).unwrap()
+        };
+        let address = "https://a.example/openai/deployments/gpt%204%2Fx/chat/completions";
+        assert_eq!(
+            azure(None).url.as_str(),
+            format!("{address}?api-version={AZURE_API_VERSION}")
+        );
+        let endpoint = azure(Some("2026-01-01-preview"));
+        assert_eq!(
+            endpoint.url.as_str(),
+            format!("{address}?api-version=2026-01-01-preview")
+        );
+        assert_eq!(endpoint.headers["api-key"], "k");
+        assert!(!endpoint.headers.contains_key(AUTHORIZATION));
     }
 
     #[test]
-    fn base_urls_are_checked() {
-        assert!(address(&model(), "ftp://x", &["a"]).is_err());
-        assert!(address(&model(), "nonsense", &["a"]).is_err());
-        assert_eq!(
-            address(&model(), "https://x/v1?k=1", &["a"])
-                .unwrap()
-                .as_str(),
-            "https://x/v1/a?k=1"
-        );
-        assert_eq!(
-            messages_path("https://api.anthropic.com"),
-            ["v1", "messages"]
-        );
-        assert_eq!(messages_path("https://proxy/anthropic/v1/ "), ["messages"]);
+    fn anthropic_has_the_key_and_the_version_in_headers() {
+        let key = Some("k".to_owned());
+        let endpoint = Endpoint::anthropic(&model(), "https://a.example", key, None).unwrap();
+        assert_eq!(endpoint.url.as_str(), "https://a.example/v1/messages");
+        assert_eq!(endpoint.headers["x-api-key"], "k");
+        assert_eq!(endpoint.headers["anthropic-version"], ANTHROPIC_VERSION);
+        assert!(endpoint.headers["x-api-key"].is_sensitive());
     }
 }

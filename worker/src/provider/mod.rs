@@ -1,6 +1,7 @@
 //! Model calls. The request and the reply are provider-neutral; this layer finds the address and the credential at the
 //! last moment, waits for the scope's limits and for the lease, and sends.
 
+mod address;
 mod anthropic;
 mod classify;
 mod endpoint;
@@ -140,8 +141,10 @@ pub(crate) struct Reply {
 pub(crate) enum Finish {
     Stop,
     ToolCalls,
+    /// The limit of its output.
     Length,
-    ContentFilter,
+    /// The model refused, or the provider's content filter did.
+    Refusal,
 }
 
 /// Who calls: the headers by which a provider's log can be joined with the queue and its traces.

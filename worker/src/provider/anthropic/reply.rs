@@ -1,10 +1,8 @@
-//! The events of a streamed message, put together. Unknown events, blocks and deltas are ignored, as the protocol asks.
-//! Pure.
+//! The events of a streamed message, put together. Pure.
 
-use ark_plan::Usage;
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::event::{Block, Delta, Event, Message, RawUsage};
 use crate::failure::Failure;
 use crate::provider::classify;
 use crate::provider::exchange::{bad_reply, cut, filtered};
@@ -33,100 +31,6 @@ struct PartialCall {
     input: Option<Value>,
     /// Fragments of the input's JSON.
     json: String,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Event {
-    MessageStart {
-        message: Message,
-    },
-    /// A whole reply that was not streamed.
-    Message(Message),
-    ContentBlockStart {
-        #[serde(default)]
-        index: u64,
-        content_block: Block,
-    },
-    ContentBlockDelta {
-        #[serde(default)]
-        index: u64,
-        delta: Delta,
-    },
-    MessageDelta {
-        delta: End,
-        #[serde(default)]
-        usage: Option<RawUsage>,
-    },
-    MessageStop,
-    Error {
-        #[serde(default)]
-        error: Value,
-    },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    content: Option<Vec<Block>>,
-    #[serde(default)]
-    stop_reason: Option<String>,
-    #[serde(default)]
-    usage: Option<RawUsage>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Block {
-    Text {
-        #[serde(default)]
-        text: String,
-    },
-    ToolUse {
-        #[serde(default)]
-        id: String,
-        #[serde(default)]
-        name: String,
-        #[serde(default)]
-        input: Value,
-    },
-    Thinking,
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type")]
-enum Delta {
-    #[serde(rename = "text_delta")]
-    Text { text: String },
-    #[serde(rename = "input_json_delta")]
-    InputJson { partial_json: String },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct End {
-    #[serde(default)]
-    stop_reason: Option<String>,
-}
-
-/// Counts so far: each event repeats what it knows, and the last word counts.
-#[derive(Deserialize, Default)]
-struct RawUsage {
-    #[serde(default)]
-    input_tokens: Option<i64>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<i64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<i64>,
-    #[serde(default)]
-    output_tokens: Option<i64>,
 }
 
 impl<'a> Assembly<'a> {
@@ -225,14 +129,14 @@ impl<'a> Assembly<'a> {
         let finish = match self.stop_reason.as_deref() {
             None if !marked => return Err(cut()),
             Some("max_tokens" | "model_context_window_exceeded") => Finish::Length,
-            Some("refusal") => Finish::ContentFilter,
+            Some("refusal") => Finish::Refusal,
             _ if !self.calls.is_empty() => Finish::ToolCalls,
             _ => Finish::Stop,
         };
         if self.calls.iter().any(|call| call.name.is_empty()) {
             return Err(bad_reply("calls a tool without a name"));
         }
-        if self.text.is_empty() && finish == Finish::ContentFilter {
+        if self.text.is_empty() && finish == Finish::Refusal {
             return Err(filtered());
         }
         // Ids may not hold a dot in this protocol.
@@ -262,38 +166,9 @@ impl PartialCall {
     }
 }
 
-impl RawUsage {
-    fn update(&mut self, newer: Option<RawUsage>) {
-        let Some(newer) = newer else { return };
-        self.input_tokens = newer.input_tokens.or(self.input_tokens);
-        self.cache_creation_input_tokens = newer
-            .cache_creation_input_tokens
-            .or(self.cache_creation_input_tokens);
-        self.cache_read_input_tokens = newer
-            .cache_read_input_tokens
-            .or(self.cache_read_input_tokens);
-        self.output_tokens = newer.output_tokens.or(self.output_tokens);
-    }
-
-    /// Tokens that the cache took part in stand beside `input_tokens` here, and are a part of the prompt elsewhere.
-    fn normalised(&self) -> Usage {
-        let cached_tokens = self.cache_read_input_tokens.unwrap_or(0);
-        let prompt_tokens = self.input_tokens.unwrap_or(0)
-            + self.cache_creation_input_tokens.unwrap_or(0)
-            + cached_tokens;
-        let completion_tokens = self.output_tokens.unwrap_or(0);
-        Usage {
-            prompt_tokens,
-            completion_tokens,
-            total_tokens: prompt_tokens + completion_tokens,
-            cached_tokens,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use ark_plan::Class;
+    use ark_plan::{Class, Usage};
 
     use super::*;
 

@@ -1,5 +1,6 @@
 //! Chat completions of OpenAI, of Azure and of the many servers that speak their protocol.
 
+mod chunk;
 mod reply;
 mod request;
 

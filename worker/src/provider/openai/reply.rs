@@ -2,9 +2,9 @@
 //! objects, content as parts, empty finish reasons, `null` for lists. Pure.
 
 use ark_plan::Usage;
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::chunk::{CallDelta, Chunk, Delta};
 use crate::failure::Failure;
 use crate::provider::classify;
 use crate::provider::exchange::{bad_reply, cut, filtered};
@@ -31,75 +31,6 @@ struct PartialCall {
     id: String,
     name: String,
     arguments: String,
-}
-
-#[derive(Deserialize)]
-struct Chunk {
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    choices: Option<Vec<Choice>>,
-    #[serde(default)]
-    usage: Option<RawUsage>,
-    #[serde(default)]
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default, alias = "message")]
-    delta: Option<Delta>,
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Delta {
-    #[serde(default)]
-    content: Option<Value>,
-    #[serde(default)]
-    refusal: Option<String>,
-    /// Thoughts, as several servers send them: a sign of life, not part of the answer.
-    #[serde(default, alias = "reasoning")]
-    reasoning_content: Option<Value>,
-    #[serde(default)]
-    tool_calls: Option<Vec<CallDelta>>,
-}
-
-#[derive(Deserialize)]
-struct CallDelta {
-    #[serde(default)]
-    index: Option<u64>,
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default)]
-    function: Option<FunctionDelta>,
-}
-
-#[derive(Deserialize)]
-struct FunctionDelta {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    arguments: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct RawUsage {
-    #[serde(default)]
-    prompt_tokens: Option<i64>,
-    #[serde(default)]
-    completion_tokens: Option<i64>,
-    #[serde(default)]
-    total_tokens: Option<i64>,
-    #[serde(default)]
-    prompt_tokens_details: Option<CachedTokens>,
-}
-
-#[derive(Deserialize)]
-struct CachedTokens {
-    #[serde(default)]
-    cached_tokens: Option<i64>,
 }
 
 impl<'a> Assembly<'a> {
@@ -224,8 +155,9 @@ impl<'a> Assembly<'a> {
         let finish = match self.finish.as_deref() {
             None if !marked => return Err(cut()),
             Some("length") => Finish::Length,
-            Some("content_filter") => Finish::ContentFilter,
+            Some("content_filter") => Finish::Refusal,
             _ if !self.calls.is_empty() => Finish::ToolCalls,
+            _ if self.text.is_empty() && !self.refusal.is_empty() => Finish::Refusal,
             _ => Finish::Stop,
         };
         if self.calls.iter().any(|call| call.name.is_empty()) {
@@ -236,7 +168,7 @@ impl<'a> Assembly<'a> {
         } else {
             self.text
         };
-        if text.is_empty() && finish == Finish::ContentFilter {
+        if text.is_empty() && finish == Finish::Refusal {
             return Err(filtered());
         }
         let path = self.path;
@@ -254,24 +186,6 @@ impl<'a> Assembly<'a> {
             usage: self.usage,
             model: self.model,
         })
-    }
-}
-
-impl RawUsage {
-    fn normalised(self) -> Usage {
-        let prompt_tokens = self.prompt_tokens.unwrap_or(0);
-        let completion_tokens = self.completion_tokens.unwrap_or(0);
-        Usage {
-            prompt_tokens,
-            completion_tokens,
-            total_tokens: self
-                .total_tokens
-                .unwrap_or(prompt_tokens + completion_tokens),
-            cached_tokens: self
-                .prompt_tokens_details
-                .and_then(|details| details.cached_tokens)
-                .unwrap_or(0),
-        }
     }
 }
 
@@ -326,6 +240,17 @@ mod tests {
             .map(|c| (c.id.as_str(), c.function.arguments.as_str()))
             .collect();
         assert_eq!(calls, [("a", r#"{"x":1}"#), ("b", r#"{"y":2}"#)]);
+    }
+
+    #[test]
+    fn a_refusal_is_told_apart_from_an_answer() {
+        let refusal = r#"{"choices":[{"delta":{"refusal":"I will not."},"finish_reason":"stop"}]}"#;
+        let reply = assembled(&[refusal], true).unwrap();
+        assert_eq!(reply.text.as_deref(), Some("I will not."));
+        assert_eq!(reply.finish, Finish::Refusal);
+        let filtered = r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#;
+        let class = assembled(&[filtered], true).unwrap_err().class;
+        assert_eq!(class, Class::Rejected);
     }
 
     #[test]

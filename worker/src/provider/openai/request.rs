@@ -6,11 +6,12 @@ use async_openai::types::chat::{
     ResponseFormat, ResponseFormatJsonSchema,
 };
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::provider::{Message, Request};
 
-/// The request as the protocol has it; `properties` are coerced already.
+/// The request as the protocol has it; `properties` are coerced already. No temperature is sent without a property of
+/// that name: the provider's own default is 1, too, and some models accept none.
 pub(in crate::provider) fn body(
     model: &str,
     properties: &Map<String, Value>,
@@ -28,9 +29,6 @@ pub(in crate::provider) fn body(
         include_obfuscation: None,
     };
     body.insert("stream_options".into(), plain(&options));
-    body.insert("n".into(), 1.into());
-    // Ark always sends a temperature; a property of that name overrides it.
-    body.insert("temperature".into(), json!(1.0));
     if !request.tools.is_empty() {
         body.insert("tools".into(), request.tools.iter().map(tool).collect());
     }
@@ -88,6 +86,8 @@ fn plain(value: &impl Serialize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(
             body("m", &Map::new(), request),
             json!({
-                "model": "m", "n": 1, "stream": true, "stream_options": {"include_usage": true}, "temperature": 1.0,
+                "model": "m", "stream": true, "stream_options": {"include_usage": true},
                 "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": ""}],
                 "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
                 "response_format": {"type": "json_schema",
