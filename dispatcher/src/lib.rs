@@ -1,8 +1,8 @@
 //! The dispatcher: every open Query becomes one execution in the queue, and what users want of it later becomes an intent.
 //!
-//! One Query goes through it in the order of the modules: [`watch`] sees it, [`decide`] says what to do, [`plan`] resolves
-//! it with what [`select`] finds, [`fetch`] reads and [`authorize`] allows, [`enqueue`] stores it. [`intents`] passes on
-//! cancel, deletion and ttl, [`expire`] deletes finished Queries at their ttl, and [`compare`] finds whatever was missed.
+//! One Query goes through it in the order of the modules: `watch` sees it, `decide` says what to do, `plan` resolves
+//! it with what `select` finds, `fetch` reads and `authorize` allows, `enqueue` stores it. `intents` passes on
+//! cancel, deletion and ttl, `expire` deletes finished Queries at their ttl, and `compare` finds whatever was missed.
 //! It writes no status and keeps no finished Query.
 
 mod api;
