@@ -12,6 +12,9 @@ use super::ends::Seen;
 use super::query::{End, Place};
 use super::record::{Phase, Record};
 
+/// The longest reason that is kept, in characters.
+const MAX_REASON: usize = 160;
+
 /// Which iteration it is, and when it should have started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Iteration {
@@ -97,7 +100,7 @@ async fn ask(
             let reason = "the create was not answered".to_owned();
             return Result::without_end(Phase::Timeout, None, reason);
         }
-        Ok(Err(error)) => return Result::without_end(Phase::Refused, None, refusal(error)),
+        Ok(Err(error)) => return Result::without_end(Phase::Refused, None, refusal(error, query)),
         Ok(Ok(_)) => {}
     }
     let created = Some(run.recorder.elapsed());
@@ -112,10 +115,14 @@ async fn ask(
     }
 }
 
-/// What an error says without what differs from Query to Query.
-fn refusal(error: kube::Error) -> String {
+/// What an error says, without the name that differs from Query to Query.
+fn refusal(error: kube::Error, query: &DynamicObject) -> String {
     match error {
-        kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
+        kube::Error::Api(status) => {
+            let message = status.message.replace(&query.name_any(), "…");
+            let message: String = message.chars().take(MAX_REASON).collect();
+            format!("{} {message}", status.code)
+        }
         error => error.to_string(),
     }
 }
@@ -156,5 +163,5 @@ impl Result {
 /// The class that a failure's message begins with.
 fn class(end: &End) -> String {
     let (class, _) = end.message.split_once(':').unwrap_or((&end.message, ""));
-    class.chars().take(80).collect()
+    class.chars().take(MAX_REASON).collect()
 }

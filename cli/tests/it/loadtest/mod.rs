@@ -187,7 +187,6 @@ async fn bursts_ramps_and_brown_outs_are_measured_and_leave_nothing() {
     let brown_out = ["RATE=20", "DURATION=8s", "FROM=2s", "TO=5s"];
     let ran = shipped(&system, "brown-out.yaml", &brown_out).await;
     ran.assert_code(0);
-    assert_eq!(ran.value("query_failed", "rate"), 0.0);
     let p95 = |from, to| {
         let slices = ran
             .course(from, to)
