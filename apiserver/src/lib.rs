@@ -22,6 +22,7 @@ mod selector;
 mod server;
 mod status;
 mod storage;
+mod trace;
 mod verbs;
 
 pub use error::Error;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::admit::Part;
@@ -22,6 +23,7 @@ use crate::front::{health, negotiate};
 use crate::metrics::{RequestLabels, VerbLabels};
 use crate::server::Server;
 use crate::status::{Result, Status};
+use crate::trace;
 use crate::verbs::{create, delete, read, token, update, watch};
 
 /// Largest body of a request, in bytes.
@@ -42,13 +44,16 @@ pub(crate) async fn handle(
         headers: parts.headers,
         body: Bytes::new(),
         user: User::Nobody,
+        span: Span::none(),
     };
+    request.span = trace::write(&request, &route);
     let audit_id = audit_id(&request.headers);
     let result = answer(&server, &route, &mut request, body).await;
     let reply = result.unwrap_or_else(|status| {
         log(&request, &status, &audit_id);
         Reply::error(&status)
     });
+    trace::answered(&request, reply.code);
     measure(&server, &route, &request, reply.code, started.elapsed());
     let pretty = negotiate::pretty(&request.headers, &request.query) && !request.is_watch();
     Ok(reply.into_response(pretty, &audit_id))

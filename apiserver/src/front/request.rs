@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use tracing::Span;
 
 use crate::catalog::Resource;
 use crate::front::authenticate::User;
@@ -19,6 +20,7 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) user: User,
+    pub(crate) span: Span,
 }
 
 impl Request {

@@ -15,6 +15,7 @@ use crate::object::{self, Object};
 use crate::reviews;
 use crate::server::Server;
 use crate::status::{Result, Status};
+use crate::trace;
 
 /// How often a generated name is drawn again when it is taken.
 const NAME_ATTEMPTS: usize = 8;
@@ -39,8 +40,9 @@ pub(crate) async fn create(server: &Server, request: &Request, target: &Target) 
         object.remove("status");
     }
     let generated = object::meta(&object, "name").is_empty();
+    let uid = Uuid::new_v4();
+    trace::join(request, uid);
     for attempt in 1.. {
-        let uid = Uuid::new_v4();
         let admitted = admit::create(server, target, object.clone(), uid, &mut warnings).await?;
         let name = object::meta(&admitted, "name").to_owned();
         if options.dry_run {

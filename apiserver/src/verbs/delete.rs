@@ -12,6 +12,7 @@ use crate::namespaces;
 use crate::object::{self, Object};
 use crate::server::{Current, Server};
 use crate::status::{Result, Status, deleted};
+use crate::trace;
 use crate::verbs::create::with_version;
 
 const ATTEMPTS: usize = 30;
@@ -30,6 +31,7 @@ pub(crate) async fn delete(server: &Server, request: &Request, target: &Target) 
     }
     for _ in 0..ATTEMPTS {
         let current = server.current(target).await?;
+        trace::join(request, current.uid);
         check_preconditions(target, &current, &options.preconditions)?;
         if !target.resource.deletes_at_once() && !object::is_deleting(&current.object) {
             namespaces::require_empty(server, target).await?;

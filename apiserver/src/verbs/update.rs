@@ -12,6 +12,7 @@ use crate::front::route::Target;
 use crate::object::{self, Halves, Object};
 use crate::server::{Current, Server};
 use crate::status::{FieldError, Result, Status};
+use crate::trace;
 use crate::verbs::create::with_version;
 use crate::verbs::patch::Patch;
 
@@ -123,6 +124,7 @@ async fn change(
     let renderer = request.renderer(target.resource)?;
     for _ in 0..ATTEMPTS {
         let current = server.current(target).await?;
+        trace::join(request, current.uid);
         let new = next.of(target, &current.object, &mut warnings)?;
         check_version(target, &current, &new)?;
         let mut admitted_warnings = Vec::new();
