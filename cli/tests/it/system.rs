@@ -109,7 +109,7 @@ pub struct System {
     pub kubeconfig: PathBuf,
     started: usize,
     environment: Vec<(&'static str, String)>,
-    _apiserver: Option<Process>,
+    pub apiserver: Option<Process>,
     pub postgres: Option<Server>,
 }
 
@@ -214,7 +214,7 @@ impl System {
             kubeconfig,
             started: 0,
             environment,
-            _apiserver: apiserver,
+            apiserver,
             postgres,
         }
     }

@@ -17,6 +17,7 @@ async fn the_commands_of_the_pages_render() {
         for command in text
             .replace("\\\n", " ")
             .lines()
+            .map(|line| line.strip_prefix("$ ").unwrap_or(line))
             .filter(|line| line.starts_with("helm upgrade --install "))
         {
             let dropped = [
