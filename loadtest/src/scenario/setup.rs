@@ -101,8 +101,9 @@ impl Setup {
         }
         match api.create(&PostParams::default(), &namespace).await {
             Ok(_) => self.made.push((api, name.to_owned())),
-            // It is there, is somebody else's business, or the server has no namespaces as objects.
-            Err(kube::Error::Api(status)) if [403, 404, 409].contains(&status.code) => {}
+            // It is there, is somebody else's business, or the server has no namespaces as objects: that 404 may come
+            // with a list of paths, in which the client finds no code.
+            Err(kube::Error::Api(status)) if [0, 403, 404, 409].contains(&status.code) => {}
             Err(error) => {
                 return Err(said(error)).context(format!("cannot create namespace {name}"));
             }
