@@ -93,26 +93,65 @@ fn scalar(code: u32) -> Result<char, Refused> {
 /// A number: an integer in any base, else a float64.
 pub(super) fn number(source: &str) -> Result<Constant, Refused> {
     let bad = || Refused::Bad(format!("bad number syntax: {source:?}"));
-    if source.contains('_') || source.ends_with('i') {
+    if source.ends_with('i') {
         return Err(Refused::Unsupported(format!("the number {source}")));
     }
-    let digits = source.trim_start_matches(['+', '-']);
-    let is_hexadecimal = digits.starts_with("0x") || digits.starts_with("0X");
-    if is_hexadecimal && source.contains(['p', 'P']) {
-        return Err(Refused::Unsupported(format!("the number {source}")));
-    }
+    let plain = without_underscores(source).ok_or_else(bad)?;
+    let source = plain.as_str();
     if let Some(value) = integer(source) {
         return Ok(Constant::Integer(value));
     }
-    if digits.starts_with(['n', 'N', 'i', 'I']) || digits.contains(['x', 'X', 'o', 'b']) {
-        return Err(bad());
-    }
-    let value: f64 = source.parse().map_err(|_| bad())?;
+    let digits = source.trim_start_matches(['+', '-']);
+    let value = match digits.get(..2) {
+        Some("0x" | "0X") => hexadecimal_fraction(source).ok_or_else(bad)?,
+        _ if digits.starts_with(['n', 'N', 'i', 'I']) || digits.contains(['o', 'O', 'b', 'B']) => {
+            return Err(bad());
+        }
+        _ => source.parse().map_err(|_| bad())?,
+    };
     let whole = digits.bytes().all(|c| c.is_ascii_digit());
     match value.is_finite() && !whole {
         true => Ok(Constant::Float(value)),
         false => Err(Refused::Bad(format!("integer overflow: {source}"))),
     }
+}
+
+// An underscore stands between two digits, or between the mark of a base and a digit.
+fn without_underscores(source: &str) -> Option<String> {
+    if !source.contains('_') {
+        return Some(source.to_owned());
+    }
+    let digits = source.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    let is_hexadecimal = digits.starts_with("0x");
+    let has_mark = ["0x", "0o", "0b"]
+        .iter()
+        .any(|mark| digits.starts_with(mark));
+    let is_digit = |byte: u8| match is_hexadecimal {
+        true => byte.is_ascii_hexdigit(),
+        false => byte.is_ascii_digit(),
+    };
+    let bytes = digits.as_bytes();
+    let separates = |at: usize| {
+        let before = at > 0 && (is_digit(bytes[at - 1]) || has_mark && at == 2);
+        before && bytes.get(at + 1).is_some_and(|byte| is_digit(*byte))
+    };
+    let mut underscores = (0..bytes.len()).filter(|at| bytes[*at] == b'_');
+    underscores.all(separates).then(|| source.replace('_', ""))
+}
+
+/// Such as `0x1.8p-1`: up to 16 digits, times a power of two that must be there.
+fn hexadecimal_fraction(source: &str) -> Option<f64> {
+    let negative = source.starts_with('-');
+    let digits = source.strip_prefix(['+', '-']).unwrap_or(source);
+    let (mantissa, exponent) = digits.get(2..)?.split_once(['p', 'P'])?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mantissa = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
+    let exponent = exponent.parse::<i32>().ok()?;
+    let exponent = exponent.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?;
+    // In two steps, since the power alone may be too small for a float64.
+    let half = exponent / 2;
+    let value = mantissa as f64 * 2f64.powi(half) * 2f64.powi(exponent - half);
+    Some(if negative { -value } else { value })
 }
 
 fn integer(source: &str) -> Option<i64> {

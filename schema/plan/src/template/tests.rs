@@ -29,7 +29,7 @@ fn renders_as_go_does() {
             (ours, want) => wrong.push(format!("{template}: {ours:?}, not {want:?}")),
         }
     }
-    assert_eq!(cases.lines().count(), 400);
+    assert_eq!(cases.lines().count(), 445);
     assert!(
         wrong.is_empty(),
         "{} differ:\n{}",
