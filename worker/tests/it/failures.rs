@@ -56,28 +56,6 @@ async fn a_retry_goes_on_after_the_last_committed_turn() {
 }
 
 #[tokio::test]
-async fn garbage_has_its_class_and_its_text_is_not_shown() {
-    let bench = Bench::new(Duration::ZERO).await;
-    let worker = bench.worker(4);
-    bench
-        .ask(
-            "q",
-            bench.agent(Vec::new()),
-            "fault=garbage",
-            Duration::from_secs(2),
-        )
-        .await;
-    let status = bench.kubernetes.ended("q").await;
-    worker.stop().await;
-    assert_eq!(status["phase"], "error");
-    assert!(message(&status).starts_with("BadReply: "), "{status}");
-    assert!(
-        bench.requests().len() > 1,
-        "it may have been a passing fault"
-    );
-}
-
-#[tokio::test]
 async fn money_is_not_asked_for_twice() {
     let bench = Bench::new(Duration::ZERO).await;
     let worker = bench.worker(4);

@@ -5,6 +5,7 @@ mod bench;
 mod kubernetes;
 
 mod answers;
+mod documentation;
 mod ends;
 mod failures;
 mod faults;
