@@ -59,7 +59,7 @@ impl Ends {
     /// When the Queries of a namespace cannot be watched.
     pub(super) async fn watch(
         client: &Client,
-        namespaces: &BTreeSet<&str>,
+        namespaces: &BTreeSet<String>,
         run: &str,
     ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());

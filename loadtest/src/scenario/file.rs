@@ -161,9 +161,17 @@ impl Scenario {
     }
 
     /// All namespaces that Queries are created in.
-    pub(super) fn namespaces(&self) -> BTreeSet<&str> {
+    pub(super) fn namespaces(&self) -> BTreeSet<String> {
         let namespaces = self.loads.iter().flat_map(|load| &load.namespaces);
-        namespaces.map(String::as_str).collect()
+        namespaces.cloned().collect()
+    }
+
+    /// Whether a threshold is about what only the queue's database knows.
+    pub(super) fn asks_for_queue(&self) -> bool {
+        self.thresholds.iter().any(|threshold| {
+            let metric = metrics::find(&threshold.selector.metric);
+            metric.is_ok_and(|metric| metric.part == metrics::QUEUE)
+        })
     }
 
     /// How long the run takes at most, with the time that Queries under way are given at its end.

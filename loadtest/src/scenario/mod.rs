@@ -22,12 +22,12 @@ mod report;
 mod setup;
 mod shipped;
 mod threshold;
+mod values;
 mod variables;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use ark_store::Store;
 use futures::future::join_all;
 use kube::Client;
@@ -84,25 +84,17 @@ pub async fn run(
     options: &Options,
     stop: CancellationToken,
 ) -> anyhow::Result<Report> {
-    let queue_asked = |threshold: &threshold::Threshold| {
-        let metric = metrics::find(&threshold.selector.metric);
-        metric.is_ok_and(|metric| metric.part == metrics::QUEUE)
-    };
-    if options.store.is_none() && scenario.thresholds.iter().any(queue_asked) {
-        bail!("a threshold asks for the queue's own view, and no database is given");
-    }
+    ensure!(
+        options.store.is_some() || !scenario.asks_for_queue(),
+        "a threshold asks for the queue's own view, and no database is given"
+    );
     let mut provider = match scenario.needs_provider() {
         true => Some(Provider::open(options.provider_url.as_deref()).await?),
         false => None,
     };
     let id = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
     let mut setup = Setup::new(options.client.clone(), id.clone());
-    let namespaces: BTreeSet<String> = scenario
-        .namespaces()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    let namespaces: BTreeSet<&str> = namespaces.iter().map(String::as_str).collect();
+    let namespaces = scenario.namespaces();
     let url = provider.as_ref().map_or("", Provider::url).to_owned();
     let ran = async {
         setup.make(&scenario.setup, &namespaces, &url).await?;
@@ -180,7 +172,7 @@ async fn load(
     let planned = run.scenario.events.len();
     drop((sampling, progress));
     let broken_watches = run.ends.broken();
-    let (scenario, recording) = finish(run).await?;
+    let (scenario, recording) = finish(run).await;
     let mut report = Report::new(
         scenario,
         recording,
@@ -194,11 +186,11 @@ async fn load(
     Ok(report)
 }
 
-/// Takes the records out of a run once its helpers have let go of it.
-async fn finish(mut run: Arc<Run>) -> anyhow::Result<(Scenario, Recording)> {
+/// Takes the records out of a run once all its tasks have let go of it.
+async fn finish(mut run: Arc<Run>) -> (Scenario, Recording) {
     loop {
         match Arc::try_unwrap(run) {
-            Ok(run) => return Ok((run.scenario, run.recorder.end())),
+            Ok(run) => return (run.scenario, run.recorder.end()),
             Err(shared) => run = shared,
         }
         // An aborted task lets go at its next turn.

@@ -49,7 +49,7 @@ impl Setup {
     pub(super) async fn make(
         &mut self,
         objects: &[Value],
-        namespaces: &BTreeSet<&str>,
+        namespaces: &BTreeSet<String>,
         provider: &str,
     ) -> anyhow::Result<()> {
         for namespace in namespaces {
@@ -72,11 +72,11 @@ impl Setup {
                 continue;
             }
             let named = object.namespace();
-            let places = match &named {
-                Some(namespace) => BTreeSet::from([namespace.as_str()]),
+            let places = match named {
+                Some(namespace) => BTreeSet::from([namespace]),
                 None => namespaces.clone(),
             };
-            for namespace in places {
+            for namespace in &places {
                 let api = Api::namespaced_with(self.client.clone(), namespace, &resource);
                 let mut object = object.clone();
                 object.metadata.namespace = Some(namespace.to_owned());
@@ -149,7 +149,7 @@ impl Setup {
     }
 
     /// Removes all Queries of the run and the objects made for it; says what could not be removed.
-    pub(super) async fn remove(self, namespaces: &BTreeSet<&str>) -> Vec<String> {
+    pub(super) async fn remove(self, namespaces: &BTreeSet<String>) -> Vec<String> {
         let mut problems = Vec::new();
         for namespace in namespaces {
             if let Err(error) = self.remove_queries(namespace).await {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::metrics::Values;
 use super::super::threshold::Aggregate;
+use super::super::values::Values;
 use super::series::{self, Slice};
 use super::{Report, Verdict};
 

@@ -11,9 +11,10 @@ mod units;
 use nix::sys::resource::{UsageWho, getrusage};
 
 use super::file::Scenario;
-use super::metrics::{self, METRICS, Metric, Values};
+use super::metrics::{METRICS, Metric};
 use super::record::{Phase, Recording};
 use super::threshold::{Condition, Selector};
+use super::values::{self, Values};
 
 /// A share of late starts above this is spoken of.
 const LATE_SHARE: f64 = 0.01;
@@ -122,7 +123,7 @@ impl Report {
             metric: metric.to_owned(),
             tags: Default::default(),
         };
-        metrics::values(&selector, &self.scenario, &self.run)
+        values::values(&selector, &self.scenario, &self.run)
     }
 
     /// The metrics that have something to say, in the order of the summary.
@@ -144,7 +145,7 @@ impl Report {
                 metric: "checks".to_owned(),
                 tags: tags.into(),
             };
-            match metrics::values(&selector, &self.scenario, &self.run) {
+            match values::values(&selector, &self.scenario, &self.run) {
                 Values::Rate { hits, total } => (hits, total),
                 _ => (0, 0),
             }
@@ -194,7 +195,7 @@ impl Report {
             doubts.push(format!(
                 "the generator did not keep its rate: {late} of {open} iterations started more than {} ms late; their latency \
                  counts from the intended start all the same",
-                metrics::LATE.as_millis()
+                values::LATE.as_millis()
             ));
         }
         let interrupted = self.interrupted_iterations();
@@ -225,7 +226,7 @@ impl Report {
 
 fn verdicts(scenario: &Scenario, run: &Recording) -> Vec<Verdict> {
     let one = |threshold: &super::threshold::Threshold| {
-        let values = metrics::values(&threshold.selector, scenario, run);
+        let values = values::values(&threshold.selector, scenario, run);
         let conditions = threshold.conditions.iter().map(|condition| {
             let value = values.aggregate(condition.aggregate);
             // A threshold that measured nothing says nothing good.

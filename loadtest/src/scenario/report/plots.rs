@@ -1,10 +1,9 @@
 //! Which plots a report shows.
 
-use super::super::metrics::reading;
+use super::super::values::{Values, percentile, reading};
 use super::plot::{Axis, Line, Plot};
 use super::series::{self, Slice};
 use super::{Report, units};
-use crate::scenario::metrics::Values;
 
 /// Points of the plot of percentiles.
 const POINTS: usize = 200;
@@ -69,7 +68,7 @@ impl Report {
         let point = |number: usize| {
             let place = number as f64 / POINTS as f64 * end;
             let percent = (1.0 - 10_f64.powf(-place)) * 100.0;
-            (place, super::super::metrics::percentile(&times, percent))
+            (place, percentile(&times, percent))
         };
         let ticks = [
             ("0%", 0.0),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::metrics::percentile;
 use super::super::record::{Phase, Recording};
+use super::super::values::percentile;
 
 /// The widths that slices may have, in seconds.
 const WIDTHS: [f64; 12] = [

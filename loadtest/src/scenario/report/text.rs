@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::super::metrics::{self, Values};
+use super::super::metrics;
 use super::super::threshold::Aggregate;
+use super::super::values::Values;
 use super::{Report, Verdict, units};
 
 /// The columns of a trend.
