@@ -97,7 +97,7 @@ impl Cluster {
         cluster
             .create(
                 json!({"apiVersion": "ark.mckinsey.com/v1alpha1", "kind": "Agent",
-                "metadata": {"name": "a", "namespace": "default"}, "spec": {"prompt": "be brief"}}),
+                "metadata": {"name": "a", "namespace": "default", "labels": {"tells": "time"}}, "spec": {"prompt": "be brief"}}),
             )
             .await;
         cluster
@@ -131,8 +131,10 @@ impl Cluster {
 
     async fn ask(&self, name: &str) -> String {
         let queries: Api<Query> = Api::default_namespaced(self.client.clone());
-        // An account of its own, so that rights are asked for.
+        // A target by its labels and an account of its own, so that the dispatcher has the most to ask.
         let mut query = query(name, "what is the time?");
+        query["spec"]["target"] = Value::Null;
+        query["spec"]["selector"] = json!({"matchLabels": {"tells": "time"}});
         query["spec"]["serviceAccount"] = json!("default");
         let query = serde_json::from_value(query).unwrap();
         let created = queries
