@@ -84,6 +84,14 @@ async fn every_document_fits_its_type() {
     }
 }
 
+#[test]
+fn the_recipe_for_a_namespace_fits_its_types() {
+    let recipe = std::fs::read_to_string(format!("{ROOT}/deploy/examples/tenant.yaml")).unwrap();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&recipe).unwrap();
+    assert_eq!(documents.len(), 2);
+    documents.iter().for_each(assert_fits_its_type);
+}
+
 #[tokio::test]
 async fn the_definitions_are_those_of_the_program() {
     let printed = text(&ark().arg("crds").output().await.unwrap().stdout);

@@ -2,6 +2,7 @@
 
 mod access;
 mod documents;
+mod image;
 mod pages;
 mod pods;
 mod values;

@@ -1,5 +1,6 @@
 //! The Deployments that the charts describe, run by hand: processes with their arguments, environment and probes.
 
+mod database_roles;
 mod operations;
 mod proxy;
 mod rights;

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::charts::{ROOT, text};
 use crate::system::{PATIENCE, Process, System, ark};
 
-fn page() -> String {
+pub fn page() -> String {
     std::fs::read_to_string(Path::new(ROOT).join("docs/OPERATIONS.md")).unwrap()
 }
 
@@ -24,7 +24,7 @@ fn fenced(page: &str, language: &str) -> Vec<String> {
 }
 
 /// The commands of a part of the page, each on one line.
-fn commands(part: &str) -> Vec<String> {
+pub fn commands(part: &str) -> Vec<String> {
     let lines = fenced(part, "console").concat().replace("\\\n", " ");
     let commands = lines.lines().filter_map(|line| line.strip_prefix("$ "));
     commands.map(str::to_owned).collect()
@@ -48,7 +48,7 @@ fn is_about_the_whole_database(command: &str) -> bool {
 }
 
 /// A shell in which the page's commands find our program, the database and the API.
-fn shell(system: &System, command: &str) -> Command {
+pub fn shell(system: &System, command: &str) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_ark")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let socket = system.url.split("host=").nth(1).unwrap();
@@ -67,7 +67,7 @@ fn shell(system: &System, command: &str) -> Command {
     shell
 }
 
-async fn type_in(system: &System, command: &str) -> String {
+pub async fn type_in(system: &System, command: &str) -> String {
     let run = shell(system, command).output();
     let output = tokio::time::timeout(PATIENCE, run).await.unwrap().unwrap();
     let errors = text(&output.stderr);
@@ -76,7 +76,7 @@ async fn type_in(system: &System, command: &str) -> String {
 }
 
 /// Whether the tools of an operator are here.
-async fn tools() -> bool {
+pub async fn tools() -> bool {
     for tool in ["psql", "pg_dump", "kubectl"] {
         let asked = Command::new(tool).arg("--help").output().await;
         if asked.is_err() {
