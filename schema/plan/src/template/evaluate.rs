@@ -211,6 +211,7 @@ impl<'a> Execution<'a> {
             values.push(self.operand(argument, dot)?);
         }
         values.extend(last);
+        self.budget.spend(compared(function, &values), place)?;
         let value = functions::call(function, &values).map_err(|message| {
             data(
                 place,
@@ -249,6 +250,18 @@ impl<'a> Execution<'a> {
             self.absent.truncate(absent);
         }
         Ok(value)
+    }
+}
+
+// What is looked at without being written; comparing bytes is much faster than handling them.
+fn compared(function: Function, values: &[Value<'_>]) -> usize {
+    let bytes = |value: &Value<'_>| match value {
+        Value::Text(text) => text.len(),
+        _ => 0,
+    };
+    match function.compares() {
+        true => values.iter().map(bytes).sum::<usize>() / 64,
+        false => 0,
     }
 }
 

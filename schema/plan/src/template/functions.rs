@@ -85,6 +85,12 @@ impl Function {
         ))
     }
 
+    /// Whether it may have to look at all of its arguments.
+    pub(super) fn compares(self) -> bool {
+        use Function::{Eq, Ge, Gt, Le, Lt, Ne};
+        matches!(self, Eq | Ge | Gt | Le | Lt | Ne)
+    }
+
     /// Whether it is asked about what may be missing, so that nobody need be told.
     pub(super) fn expects_nothing(self) -> bool {
         matches!(self, Function::Not | Function::Eq | Function::Ne)

@@ -110,9 +110,11 @@ fn a_template_cannot_take_the_process_down() {
         "{{$x := \"x\"}}{{range 1000}}{{$x = print $x $x}}{{end}}".to_owned(),
         format!("{{{{printf \"{}\" 1000000 1}}}}", "%[1]*d".repeat(1000)),
         "{{printf \"%1000000v\" .list}}".to_owned(),
+        "{{range 4000000}}{{if lt $.long $.long}}{{end}}{{end}}".to_owned(),
     ];
+    let data = json!({"list": vec![1; 100_000], "long": "x".repeat(1 << 20)});
     for template in cases {
-        let error = render(&template, &json!({"list": vec![1; 100_000]})).unwrap_err();
+        let error = render(&template, &data).unwrap_err();
         assert_eq!(error.kind, TemplateErrorKind::Limit, "{error}");
     }
     let nested = deep("{{if (true)}}", "x", "{{end}}", 99);
