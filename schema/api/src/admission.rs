@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 pub use lookup::{Found, Reference, references};
-pub use model_url::{ModelUrlPolicy, UnknownPolicy, check_model_url};
+pub use model_url::{BadRange, ModelUrlLists, ModelUrlPolicy, UnknownPolicy, check_model_url};
 
 use crate::annotations::{MIGRATION_WARNING_PREFIX, SKIP_VALIDATION_LABEL};
 use crate::duration;

@@ -1,11 +1,15 @@
 //! Which URLs a Model may have.
 
+mod lists;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use thiserror::Error;
 use url::{Host, Url};
+
+pub use lists::{BadRange, ModelUrlLists};
 
 /// Which URLs a Model may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +19,23 @@ pub enum ModelUrlPolicy {
     Strict,
     /// For a developer's machine: also http, loopback and private addresses.
     Local,
+    /// Strict, with what an operator lists; made by [`ModelUrlPolicy::with`].
+    Listed(&'static ModelUrlLists),
+}
+
+impl ModelUrlPolicy {
+    /// The policy with an operator's lists, which stay in memory until the process ends. The local policy permits all that
+    /// they could.
+    pub fn with(self, lists: ModelUrlLists) -> Self {
+        match self {
+            Self::Strict if !lists.is_empty() => Self::Listed(Box::leak(Box::new(lists))),
+            policy => policy,
+        }
+    }
+
+    fn permits_address(self, address: IpAddr) -> bool {
+        matches!(self, Self::Listed(lists) if lists.permits_address(address))
+    }
 }
 
 /// The text names no policy.
@@ -37,7 +58,7 @@ impl FromStr for ModelUrlPolicy {
 impl fmt::Display for ModelUrlPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Strict => "strict",
+            Self::Strict | Self::Listed(_) => "strict",
             Self::Local => "local",
         })
     }
@@ -62,12 +83,17 @@ pub fn check_model_url(url: &str, policy: ModelUrlPolicy) -> Result<(), String> 
     }
     let in_cluster =
         matches!(&host, Host::Domain(name) if name.to_lowercase().ends_with(".svc.cluster.local"));
-    if plain && !in_cluster && policy == ModelUrlPolicy::Strict {
+    if plain && !in_cluster && policy != ModelUrlPolicy::Local {
         return Err(
             "must use https; http is for hosts under .svc.cluster.local, or for any host with \
              --model-url-policy local"
                 .to_owned(),
         );
+    }
+    if let ModelUrlPolicy::Listed(lists) = policy
+        && !lists.permits_host(&host.to_string())
+    {
+        return Err("has a host that is not among the permitted domains; ask whoever runs this system to list it".to_owned());
     }
     check_host(&host, policy)
 }
@@ -92,6 +118,7 @@ fn check_host(host: &Host<&str>, policy: ModelUrlPolicy) -> Result<(), String> {
         IpAddr::V6(address) if address.is_unicast_link_local() => "link-local",
         _ if policy == ModelUrlPolicy::Local => return Ok(()),
         address if address.is_loopback() || address.is_unspecified() => "loopback",
+        _ if policy.permits_address(address) => return Ok(()),
         IpAddr::V4(address) if address.is_private() => "private",
         IpAddr::V6(address) if is_unique_local(address) => "private",
         _ => return Ok(()),
@@ -165,6 +192,26 @@ mod tests {
             assert!(!allowed(url, ModelUrlPolicy::Strict), "{url}");
             assert!(!allowed(url, ModelUrlPolicy::Local), "{url}");
         }
+    }
+
+    #[test]
+    fn lists_open_private_ranges_and_close_other_hosts() {
+        let lists = ModelUrlLists::parse("openai.com\n10.*", "10.0.0.0/8\n127.0.0.0/8").unwrap();
+        let policy = ModelUrlPolicy::Strict.with(lists);
+        for url in ["https://api.openai.com/v1", "https://10.1.2.3:8443"] {
+            assert!(allowed(url, policy), "{url}");
+        }
+        for url in [
+            "http://10.1.2.3",
+            "https://192.168.0.1",
+            "https://127.0.0.1",
+            "https://169.254.169.254",
+            "https://example.com",
+        ] {
+            assert!(!allowed(url, policy), "{url}");
+        }
+        let none = ModelUrlPolicy::Strict.with(ModelUrlLists::default());
+        assert_eq!(none, ModelUrlPolicy::Strict);
     }
 
     #[test]
