@@ -32,7 +32,7 @@ pub fn check_panels(window: &Window<'_>) {
         for label in panel.legend.split("{{").skip(1) {
             let label = label.split("}}").next().unwrap_or_default();
             assert!(
-                series.iter().all(|(labels, _)| labels.contains_key(label)),
+                series.iter().any(|(labels, _)| labels.contains_key(label)),
                 "{}: no {label}",
                 panel.place
             );

@@ -56,7 +56,10 @@ impl Scrape {
                 for pair in labels.trim_end_matches('}').split("\",") {
                     if let Some((label, value)) = pair.split_once("=\"") {
                         let value = value.trim_end_matches('"');
-                        all.insert(label.to_owned(), value.to_owned());
+                        // To Prometheus an empty label is none.
+                        if !value.is_empty() {
+                            all.insert(label.to_owned(), value.to_owned());
+                        }
                     }
                 }
                 self.series.insert(all, value.parse().unwrap());
