@@ -138,6 +138,7 @@ pub(crate) async fn run_tool(scene: &Scene<'_>, tool: &ToolPlan) -> Result<Outco
         content: Some(text),
         name: Some(tool.name.clone()),
         tool_calls: Vec::new(),
+        thoughts: Vec::new(),
     };
     Ok(outcome(scene, &[message], None, warnings))
 }
@@ -244,6 +245,7 @@ fn said(name: String, reply: Reply) -> Message {
         content: reply.text,
         name: Some(name),
         tool_calls: reply.tool_calls,
+        thoughts: reply.thoughts,
     }
 }
 

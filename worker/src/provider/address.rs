@@ -50,12 +50,13 @@ pub(super) fn address(model: &ModelPlan, base: &str, path: &[&str]) -> Result<Ur
     Ok(url)
 }
 
-/// A Model that cannot be called as it is.
-pub(super) fn unusable(model: &ModelPlan, why: &str) -> Failure {
-    Failure::new(
-        Class::Configuration,
-        format!("Model {}/{}: {why}.", model.namespace, model.name),
-    )
+/// The Model as messages name it.
+pub(super) fn owner(model: &ModelPlan) -> String {
+    format!("Model {}/{}", model.namespace, model.name)
+}
+
+fn unusable(model: &ModelPlan, why: &str) -> Failure {
+    Failure::new(Class::Configuration, format!("{}: {why}.", owner(model)))
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Where a call goes: address, credential, headers and properties, resolved at the last moment.
 
 use ark_plan::{Class, Input, ModelPlan, Parameter, Source};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::Settings;
-use super::address::{address, base_url, messages_path, unusable};
+use super::address::{address, base_url, messages_path, owner};
 use super::overrides::Route;
 use super::properties::set_property;
 use crate::failure::Failure;
+use crate::headers;
 use crate::secrets::Secrets;
 
 /// Azure's API version when the Model names none.
@@ -51,12 +52,15 @@ impl Endpoint {
         let route = settings
             .overrides
             .route(&model.provider, name.expose(), own.as_deref().ok());
+        let routed = route.is_some();
         let (provider, base) = match route {
             Some(Route { provider, base_url }) => (provider, base_url),
             None => (model.provider.as_str(), own?),
         };
         let key = match settings.overrides.api_key(provider, &base) {
             Some(key) => Some(key.to_owned()),
+            // The Model's own credentials are for the Model's own address.
+            None if routed => None,
             None => api_key(model, input, secrets).await?,
         };
         let version = match &model.api_version {
@@ -72,11 +76,11 @@ impl Endpoint {
         endpoint.model = name.expose().to_owned();
         endpoint.properties = properties(&model.properties, input, secrets).await?;
         // The Query's own overrides come last and win.
-        for header in model.headers.iter().chain(&input.model_headers) {
-            let value = secrets.value(&header.value, input).await?;
-            let name = header_name(model, &header.name)?;
-            let value = header_value(model, &header.name, value.expose())?;
-            endpoint.headers.insert(name, value);
+        let mut own = model.headers.clone();
+        own.retain(|header| !routed || matches!(header.value, Source::Literal(_)));
+        for written in [&own, &input.model_headers] {
+            let written = headers::resolve(&owner(model), written, input, secrets).await?;
+            endpoint.headers.extend(written);
         }
         Ok(endpoint)
     }
@@ -141,7 +145,8 @@ impl Endpoint {
         name: &'static str,
         value: &str,
     ) -> Result<(), Failure> {
-        self.headers.insert(name, header_value(model, name, value)?);
+        let value = headers::value(&owner(model), name, value)?;
+        self.headers.insert(name, value);
         Ok(())
     }
 
@@ -191,38 +196,22 @@ async fn properties(
     Ok(resolved)
 }
 
-fn header_name(model: &ModelPlan, name: &str) -> Result<HeaderName, Failure> {
-    HeaderName::try_from(name)
-        .map_err(|_| unusable(model, &format!("{name:?} is not a header name")))
-}
-
-fn header_value(model: &ModelPlan, name: &str, value: &str) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::try_from(value).map_err(|_| {
-        unusable(
-            model,
-            &format!("the value of {name} cannot stand in a header"),
-        )
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 fn azure_needs_a_key(model: &ModelPlan) -> Failure {
-    let name = format!("{}/{}", model.namespace, model.name);
+    let owner = owner(model);
     Failure::new(
         Class::Unsupported,
         format!(
-            "Model {name}: azure is called with an apiKey only; managed and workload identity are not supported yet."
+            "{owner}: azure is called with an apiKey only; managed and workload identity are not supported yet."
         ),
     )
 }
 
 fn unsupported(model: &ModelPlan, provider: &str) -> Failure {
-    let name = format!("{}/{}", model.namespace, model.name);
+    let owner = owner(model);
     Failure::new(
         Class::Unsupported,
         format!(
-            "Model {name}: the provider {provider} is not supported yet; use openai, azure or anthropic."
+            "{owner}: the provider {provider} is not supported yet; use openai, azure or anthropic."
         ),
     )
 }

@@ -84,6 +84,9 @@ pub(crate) enum Message {
         name: Option<String>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<ToolCall>,
+        /// What the model thought before, in the form of its protocol; nobody else sees it.
+        #[serde(skip)]
+        thoughts: Vec<Value>,
     },
     Tool {
         tool_call_id: String,
@@ -129,6 +132,9 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Reply {
     pub(crate) text: Option<String>,
     pub(crate) tool_calls: Vec<ToolCall>,
+    /// Thoughts that the provider wants back while tools are called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) thoughts: Vec<Value>,
     pub(crate) finish: Finish,
     pub(crate) usage: Usage,
     /// The model that answered, as the provider names it.
@@ -250,6 +256,7 @@ mod tests {
             content: Some("hi".into()),
             name: Some("a".into()),
             tool_calls: Vec::new(),
+            thoughts: vec!["secret".into()],
         };
         assert_eq!(
             serde_json::to_value(&message).unwrap(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ark_plan::{Class, ToolCall, ToolPlan};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Method};
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use url::Url;
 use super::ToolResult;
 use super::arguments::fill_placeholders;
 use crate::failure::Failure;
+use crate::headers;
 use crate::prompt;
 use crate::run::Scene;
 use crate::trace;
@@ -115,20 +116,7 @@ pub(super) async fn prepare(
             )));
         }
     };
-    let mut all = HeaderMap::new();
-    for header in headers {
-        let value = scene.secrets.value(&header.value, scene.input).await?;
-        let name = HeaderName::try_from(header.name.as_str())
-            .map_err(|_| misconfigured(tool, &format!("{:?} is not a header name", header.name)))?;
-        let mut value = HeaderValue::try_from(value.expose()).map_err(|_| {
-            misconfigured(
-                tool,
-                &format!("the value of {:?} cannot stand in a header", header.name),
-            )
-        })?;
-        value.set_sensitive(true);
-        all.insert(name, value);
-    }
+    let mut all = headers::resolve(&owner(tool), headers, scene.input, scene.secrets).await?;
     let bound = !all.is_empty();
     let trace = trace::outgoing(scene.trace).unwrap_or_default();
     for (name, value) in [
@@ -234,10 +222,11 @@ fn reason(error: reqwest::Error, timeout: Duration) -> String {
 }
 
 fn misconfigured(tool: &ToolPlan, why: &str) -> Failure {
-    Failure::new(
-        Class::Configuration,
-        format!("Tool {}/{}: {why}.", tool.namespace, tool.name),
-    )
+    Failure::new(Class::Configuration, format!("{}: {why}.", owner(tool)))
+}
+
+fn owner(tool: &ToolPlan) -> String {
+    format!("Tool {}/{}", tool.namespace, tool.name)
 }
 
 #[cfg(test)]

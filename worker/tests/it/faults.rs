@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ark_loadtest::provider::{Line, Status};
-use ark_plan::{AgentPlan, Target};
+use ark_plan::{AgentPlan, Source, Target};
 use ark_worker::{Config, Timeouts};
+use tokio::net::TcpListener;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -215,6 +217,42 @@ async fn every_fault_has_its_class_and_no_step_is_lost() {
         assert!(tokens > Some(0), "{name}: what the first turn cost is told");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_or_hangs_up_is_asked_again() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let classes = Classes::default();
+    let subscriber = tracing_subscriber::registry().with(classes.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let hangs_up = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = [&hangs_up, &gone].map(|listener| listener.local_addr().unwrap());
+    drop(gone);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while hangs_up.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let worker = bench.worker(4);
+    let names = ["hangs-up", "gone"];
+    for (name, address) in names.into_iter().zip(addresses) {
+        let mut model = bench.model();
+        model.base_url = Source::Literal(format!("http://{address}/v1"));
+        let timeout = Duration::from_secs(4);
+        bench
+            .ask(name, Target::Model(model), "hello", timeout)
+            .await;
+    }
+    for name in names {
+        let status = bench.kubernetes.ended(name).await;
+        assert_eq!(status["phase"], "error", "{name}: {status}");
+        assert_eq!(classes.of(name).as_deref(), Some("Transport"), "{name}");
+    }
+    worker.stop().await;
+    assert!(connections.load(Ordering::Relaxed) > 1);
 }
 
 fn agent_at(bench: &Bench, provider: &str) -> AgentPlan {

@@ -1,6 +1,6 @@
 //! The events of a streamed message, put together. Pure.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::event::{Block, Delta, Event, Message, RawUsage};
 use crate::failure::Failure;
@@ -13,8 +13,7 @@ pub(in crate::provider) struct Assembly<'a> {
     path: &'a str,
     /// Whether the message has begun.
     started: bool,
-    /// Whether the model has begun to think.
-    thinking: bool,
+    thoughts: Vec<Thought>,
     text: String,
     calls: Vec<PartialCall>,
     stop_reason: Option<String>,
@@ -33,13 +32,19 @@ struct PartialCall {
     json: String,
 }
 
+/// A block that is given back to the model as it was.
+struct Thought {
+    index: u64,
+    block: Map<String, Value>,
+}
+
 impl<'a> Assembly<'a> {
     /// `path` names calls to which the server gave no id.
     pub(in crate::provider) fn new(path: &'a str) -> Self {
         Self {
             path,
             started: false,
-            thinking: false,
+            thoughts: Vec::new(),
             text: String::new(),
             calls: Vec::new(),
             stop_reason: None,
@@ -50,7 +55,7 @@ impl<'a> Assembly<'a> {
 
     /// Whether the first token has arrived.
     pub(in crate::provider) fn answering(&self) -> bool {
-        self.thinking
+        !self.thoughts.is_empty()
             || !self.text.is_empty()
             || !self.calls.is_empty()
             || self.stop_reason.is_some()
@@ -103,7 +108,17 @@ impl<'a> Assembly<'a> {
                 input: Some(input).filter(|input| input.as_object().is_some_and(|o| !o.is_empty())),
                 json: String::new(),
             }),
-            Block::Thinking => self.thinking = true,
+            Block::Thinking {
+                thinking,
+                signature,
+            } => {
+                let members = [("thinking", thinking), ("signature", signature)];
+                self.thoughts.push(Thought::new(index, "thinking", members));
+            }
+            Block::RedactedThinking { data } => {
+                let thought = Thought::new(index, "redacted_thinking", [("data", data)]);
+                self.thoughts.push(thought);
+            }
             Block::Other => {}
         }
     }
@@ -117,7 +132,16 @@ impl<'a> Assembly<'a> {
                     call.json.push_str(&partial_json);
                 }
             }
+            Delta::Thinking { thinking } => self.think(index, "thinking", &thinking),
+            Delta::Signature { signature } => self.think(index, "signature", &signature),
             Delta::Other => {}
+        }
+    }
+
+    fn think(&mut self, index: u64, member: &str, more: &str) {
+        let thought = self.thoughts.iter_mut().find(|one| one.index == index);
+        if let Some(Value::String(text)) = thought.and_then(|one| one.block.get_mut(member)) {
+            text.push_str(more);
         }
     }
 
@@ -147,10 +171,24 @@ impl<'a> Assembly<'a> {
             tool_calls: calls
                 .map(|(call, number)| call.complete(|| format!("{path}-call_{number}")))
                 .collect(),
+            thoughts: self.thoughts.into_iter().map(Thought::into_json).collect(),
             finish,
             usage: self.usage.normalised(),
             model: self.model,
         })
+    }
+}
+
+impl Thought {
+    fn new<const N: usize>(index: u64, kind: &str, members: [(&str, String); N]) -> Self {
+        let kind = std::iter::once(("type".to_owned(), kind.into()));
+        let members = members.map(|(name, text)| (name.to_owned(), text.into()));
+        let block = kind.chain(members).collect();
+        Self { index, block }
+    }
+
+    fn into_json(self) -> Value {
+        Value::Object(self.block)
     }
 }
 
@@ -169,6 +207,7 @@ impl PartialCall {
 #[cfg(test)]
 mod tests {
     use ark_plan::{Class, Usage};
+    use serde_json::json;
 
     use super::*;
 
@@ -217,6 +256,8 @@ mod tests {
             START,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}"#,
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}"#,
+            r#"{"type":"content_block_start","index":3,"content_block":{"type":"redacted_thinking","data":"x"}}"#,
             r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_1","name":"f","input":{}}}"#,
             r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":""}}"#,
             r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"x\""}}"#,
@@ -234,6 +275,13 @@ mod tests {
             ]
         );
         assert_eq!(reply.finish, Finish::ToolCalls);
+        assert_eq!(
+            reply.thoughts,
+            [
+                json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"}),
+                json!({"type": "redacted_thinking", "data": "x"}),
+            ]
+        );
     }
 
     #[test]

@@ -100,8 +100,9 @@ fn messages(messages: &[Message]) -> Vec<Turn> {
             Message::Assistant {
                 content,
                 tool_calls,
+                thoughts,
                 ..
-            } => ("assistant", said(content.as_deref(), tool_calls)),
+            } => ("assistant", said(thoughts, content.as_deref(), tool_calls)),
             Message::Tool {
                 tool_call_id,
                 content,
@@ -117,10 +118,13 @@ fn messages(messages: &[Message]) -> Vec<Turn> {
     turns
 }
 
-fn said(content: Option<&str>, calls: &[ToolCall]) -> Vec<Value> {
+/// Thoughts come first: without those before a tool call the protocol refuses its result.
+fn said(thoughts: &[Value], content: Option<&str>, calls: &[ToolCall]) -> Vec<Value> {
     let content = content.filter(|content| !content.is_empty()).map(text);
-    content
-        .into_iter()
+    thoughts
+        .iter()
+        .cloned()
+        .chain(content)
         .chain(calls.iter().map(tool_use))
         .collect()
 }
@@ -155,8 +159,11 @@ fn tool(tool: &ToolPlan) -> Value {
 }
 
 fn marked(mut block: Value) -> Value {
-    // The protocol refuses a mark on a block without text.
-    if block["text"] != "" {
+    // The protocol refuses a mark on a thought, or on a block without text.
+    let is_thought = block["type"]
+        .as_str()
+        .is_some_and(|kind| kind.ends_with("thinking"));
+    if block["text"] != "" && !is_thought {
         block["cache_control"] = json!({"type": "ephemeral"});
     }
     block
@@ -202,6 +209,7 @@ mod tests {
                 content: Some("let me look".into()),
                 name: Some("a".into()),
                 tool_calls: vec![call("c1", r#"{"x":1}"#), call("c2", "{broken")],
+                thoughts: vec![json!({"type": "thinking", "thinking": "hm", "signature": "s"})],
             },
             result("c1"),
             result("c2"),
@@ -222,6 +230,7 @@ mod tests {
                 "messages": [
                     {"role": "user", "content": [{"type": "text", "text": "hi"}]},
                     {"role": "assistant", "content": [
+                        {"type": "thinking", "thinking": "hm", "signature": "s"},
                         {"type": "text", "text": "let me look"},
                         {"type": "tool_use", "id": "c1", "name": "look", "input": {"x": 1}},
                         {"type": "tool_use", "id": "c2", "name": "look", "input": {}, "cache_control": mark},

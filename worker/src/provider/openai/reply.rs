@@ -182,6 +182,7 @@ impl<'a> Assembly<'a> {
         Ok(Reply {
             text: Some(text).filter(|text| !text.is_empty()),
             tool_calls: self.calls.into_iter().enumerate().map(complete).collect(),
+            thoughts: Vec::new(),
             finish,
             usage: self.usage,
             model: self.model,

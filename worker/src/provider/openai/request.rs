@@ -110,6 +110,7 @@ mod tests {
                 content: None,
                 name: None,
                 tool_calls: Vec::new(),
+                thoughts: Vec::new(),
             },
         ];
         let schema = json!({"type": "object"});
