@@ -61,7 +61,7 @@ async fn the_page_on_load_tests_works_as_it_stands() {
         .spawn()
         .unwrap();
     let group = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
-    let status = tokio::time::timeout(Duration::from_secs(180), finish(child, group)).await;
+    let status = tokio::time::timeout(Duration::from_secs(300), finish(child, group)).await;
     let (success, text) = status.unwrap_or_else(|_| {
         killpg(group, Signal::SIGKILL).ok();
         panic!("the page's commands take too long");

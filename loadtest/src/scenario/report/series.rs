@@ -51,7 +51,8 @@ pub(super) fn slices(run: &Recording) -> Vec<Slice> {
         .iter()
         .find(fits)
         .unwrap_or(&WIDTHS[WIDTHS.len() - 1]);
-    let count = (seconds / width).ceil().max(1.0) as usize;
+    // What is left over at the end belongs to the last slice, which is longer by it.
+    let count = (seconds / width).floor().max(1.0) as usize;
     let mut slices: Vec<Slice> = (0..count)
         .map(|place| Slice {
             at: place as f64 * width,
@@ -59,21 +60,27 @@ pub(super) fn slices(run: &Recording) -> Vec<Slice> {
         })
         .collect();
     let place = |at: Duration| ((at.as_secs_f64() / width) as usize).min(count - 1);
-    let one = 1.0 / width;
+    let share = |place: usize| match place == count - 1 {
+        true => 1.0 / (seconds - place as f64 * width).max(1e-3),
+        false => 1.0 / width,
+    };
     for dropped in &run.dropped {
-        slices[place(dropped.intended)].intended += one;
+        let at = place(dropped.intended);
+        slices[at].intended += share(at);
     }
     for record in &run.records {
-        slices[place(record.intended)].intended += one;
-        slices[place(record.started)].started += one;
-        let end = &mut slices[place(record.ended)];
-        match FAILED.iter().position(|phase| *phase == record.phase) {
-            Some(phase) => end.failed[phase] += one,
-            None => end.done += one,
-        }
+        let intended = place(record.intended);
+        slices[intended].intended += share(intended);
         if record.created.is_some() {
             let latency = (record.ended - record.intended).as_secs_f64() * 1e3;
-            slices[place(record.intended)].latencies.push(latency);
+            slices[intended].latencies.push(latency);
+        }
+        let started = place(record.started);
+        slices[started].started += share(started);
+        let ended = place(record.ended);
+        match FAILED.iter().position(|phase| *phase == record.phase) {
+            Some(phase) => slices[ended].failed[phase] += share(ended),
+            None => slices[ended].done += share(ended),
         }
     }
     for slice in &mut slices {

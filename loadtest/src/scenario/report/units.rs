@@ -5,6 +5,7 @@ use super::super::metrics::{Kind, Metric};
 /// A time in milliseconds: `140.36ms`, `1.52s`, `2m5s`.
 pub(super) fn millis(value: f64) -> String {
     match value {
+        0.0 => "0s".to_owned(),
         v if v < 1.0 => format!("{:.0}µs", v * 1e3),
         v if v < 1e3 => format!("{}ms", short(v)),
         v if v < 60e3 => format!("{}s", short(v / 1e3)),
@@ -48,7 +49,7 @@ mod tests {
 
     #[test]
     fn times_are_written_in_the_unit_that_fits() {
-        let written = [0.25, 7.0, 140.357, 1_520.0, 125_000.0].map(millis);
-        assert_eq!(written, ["250µs", "7ms", "140.36ms", "1.52s", "2m5s"]);
+        let written = [0.0, 0.25, 7.0, 140.357, 1_520.0, 125_000.0].map(millis);
+        assert_eq!(written, ["0s", "250µs", "7ms", "140.36ms", "1.52s", "2m5s"]);
     }
 }
