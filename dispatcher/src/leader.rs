@@ -86,19 +86,24 @@ impl Elector {
         let mut observed = None;
         let mut complained = false;
         loop {
-            match self.attempt(&mut observed).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) if !complained => {
+            let attempt = tokio::time::timeout(RENEW_WITHIN, self.attempt(&mut observed)).await;
+            let error = match attempt {
+                Ok(Ok(true)) => return,
+                Ok(Ok(false)) => None,
+                Ok(Err(error)) => Some(chain(&error)),
+                Err(_) => Some("no answer in time".to_owned()),
+            };
+            match error {
+                Some(error) if !complained => {
                     complained = true;
                     tracing::warn!(
-                        error = %chain(&error),
+                        error,
                         "the lease {NAME} in namespace {} cannot be taken and is tried again; the namespace must exist \
                          and leases be allowed, or start with --leader-elect=false",
                         self.namespace,
                     );
                 }
-                Err(_) => {}
+                _ => {}
             }
             tokio::time::sleep(RETRY).await;
         }

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ark_api::Query;
 use ark_store::{LiveExecution, Store};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use kube::Resource;
 use kube::api::{Api, DynamicObject};
 use kube::core::params::GetParams;
@@ -24,6 +26,13 @@ use crate::open::{OpenQueries, Tracked};
 use crate::outage::{chain, outlast};
 
 const PAGE: i64 = 5000;
+
+/// A page of a list, even of large Queries from a busy server.
+const LIST_WITHIN: Duration = Duration::from_secs(60);
+
+/// After this the server ends a watch and another one goes on where it ended. One that the server does not end is dead,
+/// so that this is about how long a dispatcher can be blind.
+const WATCH_SECONDS: u32 = 60;
 
 /// Executions whose objects should exist.
 pub(crate) type Live = HashMap<Uuid, Execution>;
@@ -73,31 +82,38 @@ struct Restart {
 
 /// Watches for ever.
 pub(crate) async fn watch(watcher: Arc<Watcher>) {
-    let queries = watcher.queries();
-    let mut events = watcher::watcher(queries, watcher::Config::default())
-        .default_backoff()
-        .boxed();
+    let mut events = watcher.events();
     let mut restart = Restart::default();
+    let mut listing = true;
     let mut failing = false;
-    while let Some(event) = events.next().await {
+    loop {
+        // A connection that died without a word is noticed by the watch itself, but not by a list.
+        let patience = if listing { LIST_WITHIN } else { Duration::MAX };
+        let event = match tokio::time::timeout(patience, events.next()).await {
+            Ok(Some(event)) => event.map_err(|error| chain(&error)),
+            Ok(None) => return,
+            Err(_) => {
+                events = watcher.events();
+                Err("no answer to a list in time".to_owned())
+            }
+        };
         let ok = event.is_ok();
         match event {
             Ok(Event::Init) => {
-                let live = watcher.live().await;
-                restart = Restart {
-                    live,
-                    open: watcher.open.uids(),
-                    listed: HashSet::new(),
-                };
+                listing = true;
+                restart = watcher.restart().await;
             }
             Ok(Event::InitApply(query)) => watcher.listed(query, &mut restart).await,
-            Ok(Event::InitDone) => watcher.all_listed(std::mem::take(&mut restart)),
+            Ok(Event::InitDone) => {
+                listing = false;
+                watcher.all_listed(std::mem::take(&mut restart));
+            }
             Ok(Event::Apply(query)) => watcher.applied(query, None).await,
             Ok(Event::Delete(query)) => watcher.deleted(&query),
             Err(error) => {
                 watcher.metrics.watch_errors.inc();
                 if !failing {
-                    tracing::warn!(error = %chain(&error), "the watch of queries is interrupted and tried again");
+                    tracing::warn!(error, "the watch of queries is interrupted and tried again");
                 }
             }
         }
@@ -109,9 +125,20 @@ pub(crate) async fn watch(watcher: Arc<Watcher>) {
 }
 
 impl Watcher {
-    // Dynamic, so that one Query of an unknown shape cannot stop the watch of all.
-    fn queries(&self) -> Api<DynamicObject> {
-        Api::all_with(self.client.clone(), &ApiResource::erase::<Query>(&()))
+    fn events(&self) -> BoxStream<'static, watcher::Result<Event<DynamicObject>>> {
+        // Dynamic, so that one Query of an unknown shape cannot stop the watch of all.
+        let resource = ApiResource::erase::<Query>(&());
+        let queries: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let config = watcher::Config::default().timeout(WATCH_SECONDS);
+        watcher::watcher(queries, config).default_backoff().boxed()
+    }
+
+    async fn restart(&self) -> Restart {
+        Restart {
+            live: self.live().await,
+            open: self.open.uids(),
+            listed: HashSet::new(),
+        }
     }
 
     /// The Query of that name, if it is there.

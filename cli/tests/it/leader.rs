@@ -230,6 +230,13 @@ async fn leader(dispatchers: &[&Dispatcher]) -> (usize, Duration) {
     }
 }
 
+/// How often they lost the lease, all together.
+async fn lost(dispatchers: &[&Dispatcher]) -> f64 {
+    let metric = "ark_dispatcher_elections_total{result=\"lost\"}";
+    let lost = dispatchers.iter().map(|one| one.metric(metric));
+    futures::future::join_all(lost).await.iter().sum()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_other_takes_over_and_no_query_is_lost_or_doubled() {
     let mut cluster = Cluster::start().await;
@@ -307,11 +314,18 @@ async fn dispatchers_outlive_their_api_server() {
     leader(&all).await;
     uids.extend(cluster.ask_many("after", 50, Duration::ZERO).await);
     cluster.done_once(&uids).await;
-    let lost = "ark_dispatcher_elections_total{result=\"lost\"}";
-    let lost = futures::future::join_all(all.map(|one| one.metric(lost))).await;
-    let lost: f64 = lost.iter().sum();
-    assert_eq!(
-        lost, 1.0,
-        "a leader that cannot renew its lease stops working"
-    );
+    assert_eq!(lost(&all).await, 1.0, "who cannot renew its lease stops");
+
+    // A server that takes connections and says nothing is as good as none.
+    cluster.apiserver.signal(Signal::SIGSTOP);
+    let began = Instant::now();
+    while lost(&all).await < 2.0 {
+        assert!(began.elapsed() < PATIENCE, "it leads without a lease");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(LEASE));
+    cluster.apiserver.signal(Signal::SIGCONT);
+    leader(&all).await;
+    uids.extend(cluster.ask_many("awake", 20, Duration::ZERO).await);
+    cluster.done_once(&uids).await;
 }
