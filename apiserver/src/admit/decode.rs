@@ -14,6 +14,9 @@ use crate::protobuf::schema;
 use crate::protobuf::{self, typed};
 use crate::status::{FieldError, Result, Status};
 
+/// What Kubernetes first decodes a body into, as its messages print that.
+const TYPE_META: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+
 /// Reads the body of a create or update, and the keys that it has twice.
 pub(crate) fn body(resource: &Resource, request: &Request) -> Result<(Value, Vec<String>)> {
     let bytes = &request.body;
@@ -54,8 +57,11 @@ fn json(resource: &Resource, bytes: &[u8]) -> Result<(Value, Vec<String>)> {
         unrecognized(resource, bytes, &why)
     })?;
     if !value.is_object() && !value.is_null() {
-        let why = "couldn't get version/kind; json parse error: it is not an object";
-        return Err(unrecognized(resource, bytes, why));
+        let why = format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type {TYPE_META}",
+            object::json_type(&value)
+        );
+        return Err(unrecognized(resource, bytes, &why));
     }
     Ok((value, duplicates))
 }
@@ -128,6 +134,28 @@ pub(crate) fn check_identity(target: &Target, value: Value) -> Result<Object> {
     check_metadata(resource, &mut object)?;
     check_place(target, &mut object)?;
     Ok(object)
+}
+
+/// Refuses a patch that makes another version of the object, or breaks the types of its metadata.
+pub(crate) fn check_patched(target: &Target, patched: &Value) -> Result<()> {
+    let (resource, version) = (target.resource, &patched["apiVersion"]);
+    let expected = resource.api_version();
+    if version != &expected {
+        let detail = format!("must be {expected}");
+        let cause = FieldError::invalid("apiVersion", version, &detail);
+        let group = version.as_str().and_then(|v| v.split_once('/'));
+        let group = group.map_or("", |(group, _)| group);
+        return Err(Status::invalid(
+            group,
+            &resource.kind,
+            &target.name,
+            &[cause],
+        ));
+    }
+    object_meta::check_types(&patched["metadata"]).map_err(|why| {
+        let shown = object::encode(patched).into();
+        Status::invalid("", "", "", &[FieldError::invalid("patch", &shown, &why)])
+    })
 }
 
 fn check_place(target: &Target, object: &mut Object) -> Result<()> {

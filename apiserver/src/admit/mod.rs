@@ -3,19 +3,19 @@
 mod core_kinds;
 pub(crate) mod decode;
 mod lookup;
+mod metadata;
 
 use ark_api::admission::{self, Found};
 use ark_api::structural;
 use chrono::{SecondsFormat, Utc};
-use rand::Rng;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::catalog::{self, Resource, Rules};
+use crate::catalog::{Resource, Rules};
 use crate::front::route::Target;
 use crate::object::{self, Object};
 use crate::server::Server;
-use crate::status::{FieldError, Result, Status};
+use crate::status::{Result, Status};
 
 /// Which part of an object a write may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub(crate) async fn create(
     if resource.ark().is_some() {
         metadata.insert("generation".into(), 1.into());
     }
-    name_generated(metadata);
+    metadata::generate_name(metadata);
+    warnings.extend(metadata::drop_repeated_owners(&mut object));
     let found = complete(server, resource, Part::Main, &mut object).await?;
     check(server, resource, None, object, &found, warnings)
 }
@@ -86,7 +87,8 @@ pub(crate) async fn update(
         }
         Part::Main => {}
     }
-    keep_system_metadata(old, &mut new);
+    metadata::keep_what_the_server_sets(old, &mut new);
+    warnings.extend(metadata::drop_repeated_owners(&mut new));
     let found = complete(server, resource, part, &mut new).await?;
     if part == Part::Main && resource.ark().is_some() {
         let generation = next_generation(old, &new);
@@ -98,50 +100,6 @@ pub(crate) async fn update(
 /// Seconds precision, as Kubernetes writes times in metadata.
 pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// A name from `generateName`: five characters without vowels, so that no words arise.
-fn name_generated(metadata: &mut Object) {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    const PREFIX: usize = 58;
-    let text = |field: &str| {
-        metadata
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    if !text("name").is_empty() || text("generateName").is_empty() {
-        return;
-    }
-    let mut name: String = text("generateName").chars().take(PREFIX).collect();
-    let mut random = rand::rng();
-    let letters = (0..5).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())]));
-    name.extend(letters);
-    metadata.insert("name".into(), name.into());
-}
-
-/// Fields of metadata that only the server sets keep their values; a given uid or time of deletion is compared later.
-fn keep_system_metadata(old: &Object, new: &mut Object) {
-    let before = object::metadata(old);
-    let metadata = object::metadata_mut(new);
-    metadata.remove("managedFields");
-    metadata.remove("selfLink");
-    for field in [
-        "generation",
-        "deletionGracePeriodSeconds",
-        "creationTimestamp",
-    ] {
-        metadata.remove(field);
-        metadata.extend(before.get(field).map(|v| (field.to_owned(), v.clone())));
-    }
-    for field in ["uid", "deletionTimestamp"] {
-        if let (false, Some(value)) = (metadata.contains_key(field), before.get(field)) {
-            metadata.insert(field.into(), value.clone());
-        }
-    }
-    if let Some(version) = before.get("resourceVersion") {
-        metadata.insert("resourceVersion".into(), version.clone());
-    }
 }
 
 /// One more whenever anything but metadata and status has changed.
@@ -198,7 +156,9 @@ fn check(
     warnings: &mut Vec<String>,
 ) -> Result<Object> {
     let value = Value::Object(object);
-    let mut errors = check_metadata(resource, old.map(|(old, _)| old), &value["metadata"]);
+    let before = old.map(|(old, _)| old);
+    let mut errors = metadata::check(resource, before, &value["metadata"]);
+    warnings.extend(metadata::warnings(before, &value["metadata"]));
     if let Some(schema) = resource.schema() {
         errors.extend(structural::validate(schema, &value));
     }
@@ -245,35 +205,6 @@ fn asks_the_same(old: &Object, new: &Value) -> bool {
     asked(old.get("spec")) == asked(new.get("spec"))
 }
 
-fn check_metadata(resource: &Resource, old: Option<&Object>, metadata: &Value) -> Vec<FieldError> {
-    let mut errors = check_prefix(metadata);
-    errors.extend(ark_api::object_meta::validate(
-        metadata,
-        resource.namespaced,
-    ));
-    if resource.group == catalog::core_kinds::RBAC {
-        // Names such as `system:reader` are usual there.
-        errors.retain(|e| e.field != "metadata.name");
-    }
-    if let Some(old) = old {
-        let old = Value::Object(object::metadata(old).clone());
-        errors.extend(ark_api::object_meta::validate_update(&old, metadata));
-    }
-    errors
-}
-
-/// A prefix of generated names must be the beginning of a name; a last dash is followed by more.
-fn check_prefix(metadata: &Value) -> Vec<FieldError> {
-    let prefix = metadata["generateName"].as_str().unwrap_or_default();
-    if prefix.is_empty() {
-        return Vec::new();
-    }
-    let name = prefix.strip_suffix('-').unwrap_or(prefix).to_owned() + "a";
-    let broken = ark_api::names::subdomain_errors(&name);
-    let error = |why: &String| FieldError::invalid("metadata.generateName", &prefix.into(), why);
-    broken.iter().map(error).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -306,12 +237,5 @@ mod tests {
             &old,
             &json!({"spec": {"input": "b", "ttl": "1h"}})
         ));
-    }
-
-    #[test]
-    fn generated_names_are_short_enough() {
-        let mut metadata = object(json!({"generateName": "x".repeat(80)}));
-        name_generated(&mut metadata);
-        assert_eq!(metadata["name"].as_str().unwrap().len(), 63);
     }
 }

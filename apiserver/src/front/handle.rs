@@ -56,7 +56,12 @@ pub(crate) async fn handle(
     trace::answered(&request, reply.code);
     measure(&server, &route, &request, reply.code, started.elapsed());
     let pretty = negotiate::pretty(&request.headers, &request.query) && !request.is_watch();
-    Ok(reply.into_response(pretty, &audit_id))
+    let mut response = reply.into_response(pretty, &audit_id);
+    if request.method == Method::HEAD {
+        // HTTP/2 clients take a body here for a broken stream.
+        *response.body_mut() = Body::default();
+    }
+    Ok(response)
 }
 
 /// The id that a front server gave the request, or a new one.
@@ -147,7 +152,8 @@ async fn objects(server: &Arc<Server>, request: &Request, target: &Target) -> Re
     let resource = target.resource;
     let collection = target.name.is_empty();
     let verb = request.verb(collection);
-    let unsupported = || Err(Status::method_not_allowed(resource, verb));
+    let named = if verb == "other" { "" } else { verb };
+    let unsupported = || Err(Status::method_not_allowed(resource, named));
     let everywhere = resource.namespaced && target.namespace.is_empty();
     if everywhere && request.method != Method::GET {
         return Ok(Reply::no_such_page());

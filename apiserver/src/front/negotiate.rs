@@ -15,8 +15,8 @@ pub(crate) enum View {
     Object,
     /// A Table of `meta.k8s.io`, in that version.
     Table(&'static str),
-    /// Only the metadata.
-    Metadata,
+    /// Only the metadata, in that version of `meta.k8s.io`.
+    Metadata(&'static str),
 }
 
 /// How an answer is written down.
@@ -55,7 +55,7 @@ fn is_served(resource: &Resource, watch: bool, accepted: Accepted) -> bool {
         // YAML has no form for a stream of events.
         (Encoding::Yaml, _) => !watch,
         (Encoding::Protobuf, View::Table(_)) => false,
-        (Encoding::Protobuf, View::Metadata) => true,
+        (Encoding::Protobuf, View::Metadata(_)) => true,
         (Encoding::Protobuf, View::Object) => schema::of(resource).is_some(),
     }
 }
@@ -82,7 +82,10 @@ fn clause(clause: &str) -> Option<Accepted> {
         ("Table", "meta.k8s.io", "v1") => View::Table("v1"),
         ("Table", "meta.k8s.io", "v1beta1") => View::Table("v1beta1"),
         ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") => {
-            View::Metadata
+            View::Metadata("v1")
+        }
+        ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1beta1") => {
+            View::Metadata("v1beta1")
         }
         _ => return None,
     };
@@ -166,7 +169,7 @@ mod tests {
         let garbage_collector = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
         assert_eq!(
             accept("queries", garbage_collector).unwrap(),
-            (View::Metadata, Encoding::Protobuf)
+            (View::Metadata("v1"), Encoding::Protobuf)
         );
         assert_eq!(
             accept("queries", "application/json, */*").unwrap(),

@@ -80,12 +80,30 @@ impl WriteOptions {
                 return Err(Status::invalid_options(kind, cause));
             }
         };
+        if let Some(cause) = broken_manager(query) {
+            return Err(Status::invalid_options(kind, cause));
+        }
         let dry_run: Vec<&str> = query.get("dryRun").into_iter().collect();
         Ok(Self {
             dry_run: is_dry_run(&dry_run, kind)?,
             field_validation,
         })
     }
+}
+
+/// The rules of fields that only server-side apply would use.
+fn broken_manager(query: &Query) -> Option<FieldError> {
+    const MAX: usize = 128;
+    if query.has("force") {
+        let why = "may not be specified for non-apply patch";
+        return Some(FieldError::forbidden("force", why));
+    }
+    let manager = query.get("fieldManager").unwrap_or_default();
+    (manager.len() > MAX).then(|| FieldError {
+        reason: "FieldValueTooLong",
+        field: "fieldManager".to_owned(),
+        message: format!("Too long: may not be more than {MAX} bytes"),
+    })
 }
 
 fn is_dry_run(values: &[&str], kind: &str) -> Result<bool> {
@@ -100,7 +118,10 @@ fn is_dry_run(values: &[&str], kind: &str) -> Result<bool> {
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DeleteOptions {
+    kind: String,
+    api_version: String,
     dry_run: Vec<String>,
+    orphan_dependents: Option<bool>,
     pub(crate) propagation_policy: Option<String>,
     pub(crate) preconditions: Preconditions,
 }
@@ -122,14 +143,23 @@ impl DeleteOptions {
             Self {
                 dry_run: query.get("dryRun").map(str::to_owned).into_iter().collect(),
                 propagation_policy: query.get("propagationPolicy").map(str::to_owned),
-                preconditions: Preconditions::default(),
+                ..Self::default()
             }
         } else if negotiate::content_type(&request.headers) == protobuf::MEDIA_TYPE {
             let message = protobuf::schema::message("DeleteOptions");
             let options = protobuf::decode(message, body).map_err(|e| broken(&e))?;
             serde_json::from_value(options.into()).map_err(|e| broken(&e))?
         } else {
-            let parsed: Option<Self> = serde_json::from_slice(body).map_err(|e| broken(&e))?;
+            let value: Value = serde_json::from_slice(body).map_err(|error| {
+                let why = match error.is_eof() {
+                    true => "unexpected end of JSON input".to_owned(),
+                    false => error.to_string(),
+                };
+                Status::bad_request(format!(
+                    "couldn't get version/kind; json parse error: {why}"
+                ))
+            })?;
+            let parsed: Option<Self> = serde_json::from_value(value).map_err(|e| broken(&e))?;
             parsed.unwrap_or_default()
         };
         options.validate()?;
@@ -137,6 +167,18 @@ impl DeleteOptions {
     }
 
     fn validate(&self) -> Result<()> {
+        if !["", "DeleteOptions"].contains(&self.kind.as_str()) {
+            let (kind, version) = (&self.kind, &self.api_version);
+            return Err(Status::bad_request(format!(
+                "no kind {kind:?} is registered for version {version:?}: DeleteOptions are expected"
+            )));
+        }
+        if let (Some(_), Some(policy)) = (self.orphan_dependents, &self.propagation_policy) {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            let value = policy.as_str().into();
+            let cause = FieldError::invalid("propagationPolicy", &value, why);
+            return Err(Status::invalid_options("DeleteOptions", cause));
+        }
         const POLICIES: [&str; 4] = ["Foreground", "Background", "Orphan", "nil"];
         if let Some(policy) = &self.propagation_policy
             && !POLICIES[..3].contains(&policy.as_str())

@@ -29,7 +29,7 @@ impl Request {
         Ok(Renderer {
             resource,
             accepted: negotiate::accepted(resource, self.is_watch(), &self.headers)?,
-            include: Include::parse(self.query.get("includeObject")),
+            include: Include::parse(self.query.get("includeObject"))?,
         })
     }
 
@@ -44,9 +44,9 @@ impl Request {
     /// The verb that metrics and error messages name.
     pub(crate) fn verb(&self, collection: bool) -> &'static str {
         match self.method.as_str() {
-            "GET" if self.is_watch() => "watch",
-            "GET" if collection => "list",
-            "GET" => "get",
+            "GET" if collection && self.is_watch() => "watch",
+            "GET" | "HEAD" if collection => "list",
+            "GET" | "HEAD" => "get",
             "POST" => "create",
             "PUT" => "update",
             "PATCH" => "patch",

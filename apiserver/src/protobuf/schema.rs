@@ -18,6 +18,17 @@ pub(crate) struct Field {
     pub(crate) number: u32,
     pub(crate) label: Label,
     pub(crate) type_: Type,
+    pub(crate) merge: Merge,
+}
+
+/// What a strategic merge patch does to a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Merge {
+    Replace,
+    /// Values that are not there yet are added.
+    Values,
+    /// Items of the same value in that field are merged.
+    Key(String),
 }
 
 /// How often a field occurs.
@@ -93,8 +104,9 @@ fn parse(text: &str) -> HashMap<String, Message> {
     messages
 }
 
-/// `repeated Type name` and `7;`.
-fn field(declaration: &str, number: &str) -> Option<Field> {
+/// `repeated Type name` and `7; // merge key: name`.
+fn field(declaration: &str, rest: &str) -> Option<Field> {
+    let (number, comment) = rest.split_once(';')?;
     let (type_, name) = declaration.rsplit_once(' ')?;
     let labels = [
         ("repeated ", "", Label::Repeated),
@@ -121,9 +133,15 @@ fn field(declaration: &str, number: &str) -> Option<Field> {
     };
     Some(Field {
         name: name.to_owned(),
-        number: number.trim_end_matches(';').parse().ok()?,
+        number: number.parse().ok()?,
         label,
         type_,
+        merge: match comment.trim_start_matches(" // merge ") {
+            "values" => Merge::Values,
+            other => other
+                .strip_prefix("key: ")
+                .map_or(Merge::Replace, |key| Merge::Key(key.to_owned())),
+        },
     })
 }
 

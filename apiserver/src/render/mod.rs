@@ -44,9 +44,9 @@ impl Renderer {
     fn json(&self, text: Cow<'_, str>) -> Result<String> {
         match self.accepted.view {
             View::Object => Ok(text.into_owned()),
-            View::Metadata => {
+            View::Metadata(version) => {
                 let object = Value::Object(object::parse(&text)?);
-                Ok(object::encode(&table::only_metadata(object, "v1")))
+                Ok(object::encode(&table::only_metadata(object, version)))
             }
             View::Table(version) => {
                 let object = object::parse(&text)?;
@@ -63,10 +63,10 @@ impl Renderer {
     /// The object as a message shows it.
     fn viewed(&self, text: &str) -> Result<Object> {
         let object = object::parse(text)?;
-        if self.accepted.view != View::Metadata {
+        let View::Metadata(version) = self.accepted.view else {
             return Ok(object);
-        }
-        let mut object = table::only_metadata(Value::Object(object), "v1");
+        };
+        let mut object = table::only_metadata(Value::Object(object), version);
         Ok(object
             .as_object_mut()
             .map(std::mem::take)
@@ -75,7 +75,7 @@ impl Renderer {
 
     fn message(&self) -> &'static Message {
         schema::of(self.resource)
-            .filter(|_| self.accepted.view != View::Metadata)
+            .filter(|_| !matches!(self.accepted.view, View::Metadata(_)))
             .unwrap_or_else(|| schema::message("PartialObjectMetadata"))
     }
 
@@ -103,7 +103,10 @@ impl Renderer {
     /// apiVersion and kind of a list.
     fn list_type(&self) -> (String, String) {
         match self.accepted.view {
-            View::Metadata => ("meta.k8s.io/v1".into(), "PartialObjectMetadataList".into()),
+            View::Metadata(version) => (
+                format!("meta.k8s.io/{version}"),
+                "PartialObjectMetadataList".into(),
+            ),
             _ => (self.resource.api_version(), self.resource.list_kind()),
         }
     }
@@ -125,7 +128,7 @@ impl Renderer {
                 out.push(',');
             }
             match self.accepted.view {
-                View::Metadata => out.push_str(&self.json(Cow::Borrowed(text))?),
+                View::Metadata(_) => out.push_str(&self.json(Cow::Borrowed(text))?),
                 _ => out.push_str(text),
             }
         }
@@ -161,7 +164,7 @@ impl Renderer {
     pub(crate) fn bookmark(&self, version: i64, first: bool) -> Vec<u8> {
         let metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
         let (api_version, kind) = match self.accepted.view {
-            View::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata"),
+            View::Metadata(version) => (format!("meta.k8s.io/{version}"), "PartialObjectMetadata"),
             _ => (self.resource.api_version(), self.resource.kind.as_str()),
         };
         let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});

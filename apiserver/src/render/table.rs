@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::catalog::{Cell, Column, Resource};
 use crate::object::{self, Object};
 use crate::render::jsonpath;
+use crate::status::{Result, Status};
 
 /// How much of an object a row carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +17,15 @@ pub(crate) enum Include {
 }
 
 impl Include {
-    pub(crate) fn parse(text: Option<&str>) -> Self {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self> {
         match text {
-            Some("None") => Self::Nothing,
-            Some("Object") => Self::Object,
-            _ => Self::Metadata,
+            Some("None") => Ok(Self::Nothing),
+            Some("Object") => Ok(Self::Object),
+            None | Some("Metadata") => Ok(Self::Metadata),
+            Some(other) => Err(Status::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: \
+                 must be 'Metadata', 'Object', 'None', or empty"
+            ))),
         }
     }
 }

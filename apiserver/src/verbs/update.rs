@@ -106,6 +106,7 @@ impl Next {
                 let findings =
                     decode::prune(target.resource, &mut value, patch.duplicates.clone())?;
                 *warnings = decode::judge_patch(*validation, findings, &patched)?;
+                decode::check_patched(target, &patched)?;
                 decode::check_identity(target, value)
             }
         }

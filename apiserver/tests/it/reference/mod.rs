@@ -80,6 +80,31 @@ const DIFFERENCES: &[(&str, u16, &str)] = &[
     ),
     ("patch-uid", 422, "each cause is told once"),
     ("add-finalizer-late", 422, "as patch-uid"),
+    ("item-bad-rv", 400, "as watch-bad-rv"),
+    ("yaml-watch", 406, "as protobuf-only"),
+    (
+        "two-controllers",
+        422,
+        "the message shows JSON, whose keys are sorted here",
+    ),
+    (
+        "no-spec",
+        422,
+        "Ark's defaulting, which runs here alone, makes the spec, and then it is not complete",
+    ),
+    (
+        "post-to-item",
+        405,
+        "other kinds of Kubernetes answer like this",
+    ),
+    ("patch-label-type", 422, "as patch-strict"),
+    ("patch-deletion", 422, "as patch-uid"),
+    ("patch-json-type", 415, "as smp"),
+    (
+        "delete-other-kind",
+        400,
+        "the other server tells of its source",
+    ),
     (
         "watch-bookmarks",
         200,

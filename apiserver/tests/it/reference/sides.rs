@@ -153,7 +153,10 @@ impl Side {
                 .collect::<Vec<_>>()
         };
         let text = response.text().await.unwrap();
-        let mut body = parse(&text);
+        let mut body = match header("content-type").first().map(String::as_str) {
+            Some("application/yaml") => vec![serde_saphyr::from_str(&text).unwrap()],
+            _ => parse(&text),
+        };
         if let Some(page) = body[0]["metadata"]["continue"].as_str() {
             self.page = page.to_owned();
         }

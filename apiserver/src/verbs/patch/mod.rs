@@ -1,12 +1,16 @@
-//! The patch types: JSON patch, JSON merge patch, and strategic merge patches that mean the same as a merge patch.
+//! The patch types: JSON patch, JSON merge patch, and strategic merge patch where a kind has types for it.
+
+mod strategic;
 
 use ark_api::json::{from_slice_strict, replace_lone_surrogates};
 use http::HeaderMap;
+use json_patch::{AddOperation, PatchOperation};
 use serde_json::Value;
 
 use crate::catalog::Resource;
 use crate::front::negotiate;
-use crate::object::json_type;
+use crate::object::{Object, json_type};
+use crate::protobuf::schema::{self, Message};
 use crate::status::{Result, Status};
 
 const JSON: &str = "application/json-patch+json";
@@ -24,6 +28,7 @@ pub(crate) struct Patch {
 enum Kind {
     Json(json_patch::Patch),
     Merge(Value),
+    Strategic(&'static Message, Object),
 }
 
 impl Patch {
@@ -31,14 +36,11 @@ impl Patch {
         match negotiate::content_type(headers) {
             JSON => Self::json(body),
             MERGE => Self::merge(body),
-            STRATEGIC if resource.ark().is_none() => {
-                let patch = Self::merge(body)?;
-                match &patch.kind {
-                    Kind::Merge(value) if is_plain(value) => Ok(patch),
-                    _ => Err(unsupported()),
-                }
-            }
-            _ => Err(unsupported()),
+            STRATEGIC => match schema::of(resource) {
+                Some(message) => Self::strategic(message, body),
+                None => Err(unsupported(false)),
+            },
+            _ => Err(unsupported(schema::of(resource).is_some())),
         }
     }
 
@@ -73,27 +75,54 @@ impl Patch {
         })
     }
 
+    fn strategic(message: &'static Message, body: &[u8]) -> Result<Self> {
+        let patch = Self::merge(body)?;
+        Ok(match patch.kind {
+            Kind::Merge(Value::Object(fields)) => Self {
+                kind: Kind::Strategic(message, fields),
+                ..patch
+            },
+            kind => Self { kind, ..patch },
+        })
+    }
+
     /// The patched object.
     pub(crate) fn apply(&self, mut object: Value) -> Result<Value> {
         match &self.kind {
             Kind::Merge(patch) => json_patch::merge(&mut object, patch),
+            Kind::Strategic(message, patch) => {
+                if let Value::Object(fields) = &mut object {
+                    strategic::merge(message, fields, patch).map_err(Status::bad_request)?;
+                }
+            }
             Kind::Json(patch) => {
-                json_patch::patch(&mut object, patch).map_err(|e| inapplicable(&e))?;
+                for operation in &patch.0 {
+                    let operation = lenient(operation, &object);
+                    json_patch::patch(&mut object, &[operation]).map_err(|e| inapplicable(&e))?;
+                }
             }
         }
         Ok(object)
     }
 }
 
-/// Without lists and directives a strategic merge patch is a merge patch.
-fn is_plain(value: &Value) -> bool {
-    match value {
-        Value::Array(_) => false,
-        Value::Object(fields) => fields
-            .iter()
-            .all(|(key, v)| !key.starts_with('$') && is_plain(v)),
-        _ => true,
+/// A replacement of a member that is not there adds it: stricter than Kubernetes would break what works there.
+fn lenient(operation: &PatchOperation, object: &Value) -> PatchOperation {
+    let PatchOperation::Replace(replace) = operation else {
+        return operation.clone();
+    };
+    let parent = replace
+        .path
+        .parent()
+        .and_then(|p| object.pointer(p.as_str()));
+    let is_missing = object.pointer(replace.path.as_str()).is_none();
+    if is_missing && parent.is_some_and(Value::is_object) {
+        return PatchOperation::Add(AddOperation {
+            path: replace.path.clone(),
+            value: replace.value.clone(),
+        });
     }
+    operation.clone()
 }
 
 /// Operations that are unknown or do not fit the object, or a test that fails.
@@ -105,8 +134,13 @@ fn inapplicable(error: &dyn std::fmt::Display) -> Box<Status> {
     status
 }
 
-fn unsupported() -> Box<Status> {
-    Status::unknown_format(&format!("{JSON}, {MERGE}"))
+fn unsupported(strategic: bool) -> Box<Status> {
+    let more = if strategic {
+        format!(", {STRATEGIC}")
+    } else {
+        String::new()
+    };
+    Status::unknown_format(&format!("{JSON}, {MERGE}{more}"))
 }
 
 /// A patch that is JSON of the wrong type, worded as Go's decoder does.
@@ -164,23 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn strategic_patches_only_where_they_cannot_be_misread() {
+    fn each_kind_has_its_patch_types() {
         assert_eq!(parse("queries", STRATEGIC, "{}").err().unwrap().code, 415);
-        assert!(parse("secrets", STRATEGIC, r#"{"data":{"a":"YQ=="}}"#).is_ok());
-        assert_eq!(
-            parse("secrets", STRATEGIC, r#"{"$patch":"replace"}"#)
-                .err()
-                .unwrap()
-                .code,
-            415
-        );
-        assert_eq!(
-            parse("secrets", STRATEGIC, r#"{"a":[1]}"#)
-                .err()
-                .unwrap()
-                .code,
-            415
-        );
+        let strategic = parse("secrets", STRATEGIC, r#"{"data":{"$patch":"replace"}}"#).unwrap();
+        let emptied = strategic.apply(json!({"data": {"a": "YQ=="}})).unwrap();
+        assert_eq!(emptied, json!({"data": {}}));
         assert_eq!(
             parse("queries", "application/apply-patch+yaml", "{}")
                 .err()
