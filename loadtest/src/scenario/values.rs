@@ -69,15 +69,18 @@ pub(super) fn values(selector: &Selector, scenario: &Scenario, run: &Recording) 
         records.filter(|record| carries(selector, scenario, record))
     };
     let open = |record: &&Record| scenario.loads[record.load].executor.is_open();
-    let late = |record: &&Record| record.started - record.intended > LATE;
+    let late = |record: &&Record| record.started.saturating_sub(record.intended) > LATE;
     match selector.metric.as_str() {
         "checks" => checks(selector, scenario, records()),
         "query_duration" => trend(
             records().filter(|record| record.created.is_some()),
-            |record| record.ended - record.intended,
+            |record| record.ended.saturating_sub(record.intended),
         ),
         "query_create_duration" => trend(records(), |record| {
-            record.created.unwrap_or(record.ended) - record.started
+            record
+                .created
+                .unwrap_or(record.ended)
+                .saturating_sub(record.started)
         }),
         "query_waiting" => times(records(), waiting),
         "query_executing" => times(records(), |record| record.executing),
@@ -88,9 +91,11 @@ pub(super) fn values(selector: &Selector, scenario: &Scenario, run: &Recording) 
                 total: records().count() as u64,
             }
         }
-        "iteration_duration" => trend(records(), |record| record.ended - record.started),
+        "iteration_duration" => trend(records(), |record| {
+            record.ended.saturating_sub(record.started)
+        }),
         "start_delay" => trend(records().filter(open), |record| {
-            record.started - record.intended
+            record.started.saturating_sub(record.intended)
         }),
         "iterations" => {
             let ended = records().filter(|record| record.phase != Phase::Interrupted);

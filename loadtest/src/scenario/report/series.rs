@@ -72,7 +72,7 @@ pub(super) fn slices(run: &Recording) -> Vec<Slice> {
         let intended = place(record.intended);
         slices[intended].intended += share(intended);
         if record.created.is_some() {
-            let latency = (record.ended - record.intended).as_secs_f64() * 1e3;
+            let latency = record.ended.saturating_sub(record.intended).as_secs_f64() * 1e3;
             slices[intended].latencies.push(latency);
         }
         let started = place(record.started);
