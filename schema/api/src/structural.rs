@@ -1,7 +1,7 @@
 //! Kubernetes' custom-resource machinery over structural schemas, on JSON values:
 //! pruning of unknown fields, schema defaults, schema validation.
 //!
-//! For a write the order is [`prune`], [`apply_defaults`], admission, [`validate`].
+//! For a write the order is [`prune()`], [`apply_defaults`], admission, [`validate()`].
 
 mod defaults;
 mod prune;

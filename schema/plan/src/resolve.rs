@@ -150,7 +150,7 @@ pub struct Unplannable {
     pub sentence: String,
 }
 
-/// Resolves as far as `found` allows. The Query must have been defaulted and validated, and its [`selector`] followed.
+/// Resolves as far as `found` allows. The Query must have been defaulted and validated, and its [`selector()`] followed.
 pub fn resolve(query: &Query, found: &Found, options: Options) -> Resolution {
     let mut resolver = Resolver {
         query,
