@@ -105,6 +105,17 @@ impl Deployment {
         self.pods.push(process);
     }
 
+    /// What `kubectl exec` with `ark status` says in a pod.
+    async fn status(&self, system: &System) -> Value {
+        let mut container = self.pod.containers[0].clone();
+        let args = ["status", "--output", "json"];
+        container.args = Some(args.map(str::to_owned).to_vec());
+        let mut command = command(&container, system, &self.kubeconfig);
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// Stops the oldest pods, as Kubernetes does: SIGTERM, and no longer than the grace period.
     async fn stop(&mut self, count: usize) {
         let mut stopped: Vec<Process> = self.pods.drain(..count).collect();
@@ -172,7 +183,7 @@ async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
         return;
     };
     migrate(&system, &objects).await;
-    let _dispatchers = dispatchers(&mut system, &objects).await;
+    let dispatchers = dispatchers(&mut system, &objects).await;
     let mut workers = Deployment::of(&system, &objects, "ark-worker");
 
     let inputs = system.ask_many(400, "chart", "turns=2").await;
@@ -180,6 +191,9 @@ async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
     workers.scale(&system, 1).await;
     system.ended(&uids, 20).await;
     workers.scale(&system, 8).await;
+    let status = dispatchers.status(&system).await;
+    let seen = status["workers"].as_array().unwrap().iter();
+    assert_eq!(seen.filter(|worker| worker["slots"] == 10).count(), 8);
     system.ended(&uids, 100).await;
     workers.scale(&system, 0).await;
     assert_eq!(system.in_flight().await, 0, "nobody works");
