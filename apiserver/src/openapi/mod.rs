@@ -1,5 +1,6 @@
 //! OpenAPI v3: kubectl reads it before it creates or applies anything, and for `explain`.
 
+mod messages;
 mod parameters;
 mod schemas;
 
@@ -14,6 +15,7 @@ use crate::catalog::{self, GroupVersion, Resource};
 use crate::front::document::Document;
 use crate::front::options::Query;
 use crate::front::reply::Reply;
+use crate::protobuf::schema;
 
 /// The documents of all group-versions; made once, at start.
 pub(crate) struct OpenApi {
@@ -167,16 +169,25 @@ fn operation(resource: &Resource, action: &str, scope: &[&str]) -> Value {
     });
     let body = match action {
         "post" | "put" => Some(content(reference(&name))),
-        "patch" => Some(json!({
-            "application/json-patch+json": {"schema": {"type": "array", "items": {"type": "object"}}},
-            "application/merge-patch+json": {"schema": {"type": "object"}},
-        })),
+        "patch" => Some(patches(resource)),
         _ => None,
     };
     if let Some(body) = body {
         operation["requestBody"] = json!({"content": body, "required": true});
     }
     operation
+}
+
+/// The bodies that a patch may have.
+fn patches(resource: &Resource) -> Value {
+    let mut bodies = json!({
+        "application/json-patch+json": {"schema": {"type": "array", "items": {"type": "object"}}},
+        "application/merge-patch+json": {"schema": {"type": "object"}},
+    });
+    if schema::of(resource).is_some() {
+        bodies["application/strategic-merge-patch+json"] = json!({"schema": {"type": "object"}});
+    }
+    bodies
 }
 
 fn pascal(version: &str) -> String {

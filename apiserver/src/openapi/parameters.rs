@@ -38,6 +38,11 @@ const LIST: &[Parameter] = &[
         "How resourceVersion is applied to a list: Exact or NotOlderThan.",
     ),
     (
+        "sendInitialEvents",
+        "boolean",
+        "Not supported by this server: clients list and watch instead.",
+    ),
+    (
         "timeoutSeconds",
         "integer",
         "How long a watch lasts at most.",
@@ -66,6 +71,11 @@ const DELETE: &[Parameter] = &[
         "dryRun",
         "string",
         "All: everything is checked and nothing is deleted.",
+    ),
+    (
+        "gracePeriodSeconds",
+        "integer",
+        "Accepted and without effect: nothing here ends slowly.",
     ),
     (
         "propagationPolicy",

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::messages::of_message;
 use crate::catalog::Resource;
+use crate::protobuf::schema::{self, Message};
 
 pub(crate) const OBJECT_META: &str = "com.mckinsey.ark.meta.ObjectMeta";
 pub(crate) const LIST_META: &str = "com.mckinsey.ark.meta.ListMeta";
@@ -39,22 +41,24 @@ pub(crate) fn schemas(resources: &[&Resource]) -> Map<String, Value> {
 }
 
 fn of_kind(resource: &Resource) -> Value {
-    let mut schema = match resource.schema() {
-        Some(schema) => schema.clone(),
-        None => json!({
-            "type": "object", "description": format!("{} as Kubernetes defines it.", resource.kind),
-            "properties": {
-                "apiVersion": {"type": "string", "description": "Group and version of this representation of the object."},
-                "kind": {"type": "string", "description": "Kind of the object."},
-            },
-            "x-kubernetes-preserve-unknown-fields": true,
-        }),
+    let mut schema = match (resource.schema(), schema::of(resource)) {
+        (Some(schema), _) => schema.clone(),
+        (None, Some(message)) => of_core_kind(resource, message),
+        (None, None) => json!({"type": "object", "properties": {}}),
     };
     schema["properties"]["metadata"] = json!({
         "description": "Name, namespace, labels and what else all objects have.",
         "allOf": [reference(OBJECT_META)], "default": {},
     });
     schema["x-kubernetes-group-version-kind"] = group_version_kind(resource, &resource.kind);
+    schema
+}
+
+fn of_core_kind(resource: &Resource, message: &Message) -> Value {
+    let mut schema = of_message(message);
+    schema["description"] = format!("{} as Kubernetes defines it.", resource.kind).into();
+    schema["properties"]["apiVersion"] = json!({"type": "string", "description": "Group and version of this representation of the object."});
+    schema["properties"]["kind"] = json!({"type": "string", "description": "Kind of the object."});
     schema
 }
 
