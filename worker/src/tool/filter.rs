@@ -1,5 +1,6 @@
 //! jq expressions over a tool's result.
 
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use ark_plan::Class;
@@ -8,7 +9,7 @@ use jaq_core::{Compiler, Ctx, Vars, load};
 use jaq_json::{Val, read};
 use serde_json::Value;
 
-use super::meter::{Meter, Metered};
+use super::meter::{Meter, Metered, STACK_BYTES};
 use crate::failure::Failure;
 
 /// What all expressions of one result may take together; each of them may loop for ever.
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ONE_STEP: Duration = Duration::from_secs(5);
 
 const MAX_OUTPUTS: usize = 100_000;
+
+/// The parser recurses with the nesting of what it reads, which this bounds.
+const MAX_EXPRESSION_BYTES: usize = 4096;
 
 /// The library's own `range` makes its values without a step in between, of which it may make billions. This one
 /// comes before all other definitions and uses none of them.
@@ -31,11 +35,7 @@ const RANGE: &str = "def range($from; $to; $by):
 pub(super) async fn apply(tool: &str, filters: &[String], text: String) -> Result<String, Failure> {
     let (filters, named) = (filters.to_vec(), tool.to_owned());
     let deadline = Instant::now() + PATIENCE;
-    let work = tokio::task::spawn_blocking(move || {
-        filters
-            .iter()
-            .try_fold(text, |text, filter| apply_one(filter, text, deadline))
-    });
+    let work = tokio::task::spawn_blocking(move || apply_all(&filters, text, deadline));
     match tokio::time::timeout(PATIENCE + ONE_STEP, work).await {
         Ok(Ok(result)) => result.map_err(|why| failure(&named, &why)),
         Ok(Err(_)) => Err(failure(&named, "it failed in an unforeseen way")),
@@ -48,6 +48,27 @@ fn failure(tool: &str, why: &str) -> Failure {
         Class::Configuration,
         format!("The jq filter on Tool {tool}: {why}."),
     )
+}
+
+/// Applies them on a stack of its own, as an overflow would end the process with all its runs.
+fn apply_all<F: AsRef<str> + Sync>(
+    filters: &[F],
+    text: String,
+    deadline: Instant,
+) -> Result<String, String> {
+    let work = || {
+        filters.iter().try_fold(text, |text, filter| {
+            apply_one(filter.as_ref(), text, deadline)
+        })
+    };
+    std::thread::scope(|scope| {
+        let thread = Builder::new().stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, work).map(|thread| thread.join()) {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err("it failed in an unforeseen way".to_owned()),
+            Err(error) => Err(format!("there is no thread for it ({error})")),
+        }
+    })
 }
 
 /// No output is the empty string, one output its JSON, more a JSON array.
@@ -70,6 +91,9 @@ fn apply_one(filter: &str, text: String, deadline: Instant) -> Result<String, St
 }
 
 fn evaluate(filter: &str, input: Val, deadline: Instant) -> Result<Vec<String>, String> {
+    if filter.len() > MAX_EXPRESSION_BYTES {
+        return Err(format!("is longer than {MAX_EXPRESSION_BYTES} bytes"));
+    }
     let arena = Arena::default();
     let range = load::parse(RANGE, |parser| parser.defs()).unwrap_or_default();
     let definitions = range
@@ -114,9 +138,7 @@ mod tests {
     use super::*;
 
     fn filtered(filters: &[&str], text: &str) -> Result<String, String> {
-        filters.iter().try_fold(text.to_owned(), |text, filter| {
-            apply_one(filter, text, Instant::now() + PATIENCE)
-        })
+        apply_all(filters, text.to_owned(), Instant::now() + PATIENCE)
     }
 
     #[test]
@@ -179,11 +201,45 @@ mod tests {
         ] {
             let started = Instant::now();
             let deadline = started + Duration::from_millis(200);
-            // As many threads as tests have a stack of their own, of the size that the worker's have.
-            let error = apply_one(endless, "{}".to_owned(), deadline).unwrap_err();
+            let error = apply_all(&[endless], "{}".to_owned(), deadline).unwrap_err();
             assert!(error.contains(why), "{endless}: {error}");
             assert!(started.elapsed() < Duration::from_secs(5), "{endless}");
         }
+    }
+
+    #[test]
+    fn nesting_of_any_kind_leaves_the_stack_whole() {
+        let nested = |open: &str, middle: &str, close: &str| {
+            let times = (MAX_EXPRESSION_BYTES - middle.len()) / (open.len() + close.len());
+            [&open.repeat(times), middle, &close.repeat(times)].concat()
+        };
+        for (open, middle, close) in [
+            ("(", "1", ")"),
+            ("[", "1", "]"),
+            ("{a:", "1", "}"),
+            (".[", "0", "]"),
+            ("-", "1", ""),
+            ("try ", "1", ""),
+            (".?//", "1", ""),
+            ("1|", "1", ""),
+            ("1,", "1", ""),
+            ("if 1 then ", "1", " else 1 end"),
+            ("1 as $x|", "1", ""),
+            ("def f:", "1", ";f"),
+            ("\"\\(", "1", ")\""),
+            ("label $x|", "1", ""),
+            ("reduce 1 as $x(1;", "1", ")"),
+        ] {
+            let expression = nested(open, middle, close);
+            // Whatever it comes to, it comes to an end.
+            drop(filtered(&[&expression], "{}"));
+        }
+        let long = " ".repeat(MAX_EXPRESSION_BYTES) + ".";
+        assert!(
+            filtered(&[&long], "{}")
+                .unwrap_err()
+                .contains("longer than")
+        );
     }
 
     #[test]

@@ -13,8 +13,11 @@ use jaq_json::Val;
 /// Also bounds memory: a step adds few bytes to what is being collected.
 const MAX_STEPS: u64 = 20_000_000;
 
-/// Half of the stack of a thread for blocking work; the other half is for what does not come by here.
-const MAX_STACK_BYTES: usize = 1 << 20;
+/// The stack on which an evaluation has to run; only what is used of it takes memory.
+pub(super) const STACK_BYTES: usize = 64 << 20;
+
+/// The other half is for what does not come by here.
+const MAX_STACK_BYTES: usize = STACK_BYTES / 2;
 
 /// How often the clock is read.
 const STEPS_PER_LOOK: u64 = 256;
