@@ -7,7 +7,7 @@ mod rights;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
 use nix::sys::signal::Signal;
@@ -176,6 +176,14 @@ fn uids(inputs: &HashMap<String, String>) -> Vec<String> {
     inputs.keys().cloned().collect()
 }
 
+/// Sets what each answer of the provider takes.
+async fn set_latency(system: &System, ms: u64) {
+    let url = format!("http://{}/admin/latency", system.provider.addr);
+    let body = serde_json::json!({"ms": ms});
+    let set = reqwest::Client::new().post(url).json(&body).send().await;
+    assert!(set.unwrap().status().is_success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
     let mut system = System::start(Duration::from_millis(300), 0).await;
@@ -190,18 +198,26 @@ async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
     let uids = uids(&inputs);
     workers.scale(&system, 1).await;
     system.ended(&uids, 20).await;
+    // Of 400 with two calls each, eight workers of ten slots can answer 40 a second.
+    set_latency(&system, 1000).await;
     workers.scale(&system, 8).await;
     let status = dispatchers.status(&system).await;
     let seen = status["workers"].as_array().unwrap().iter();
     assert_eq!(seen.filter(|worker| worker["slots"] == 10).count(), 8);
     system.ended(&uids, 100).await;
+    let asked = Instant::now();
     workers.scale(&system, 0).await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(30),
+        "a drain waits for what runs only"
+    );
     assert_eq!(system.in_flight().await, 0, "nobody works");
     let ended = uids
         .iter()
         .filter(|uid| system.seen.lock().unwrap().contains_key(*uid))
         .count();
     assert!(ended < 400, "there was load all the time");
+    set_latency(&system, 50).await;
     workers.scale(&system, 2).await;
     system.ended(&uids, 400).await;
     system.assert_answered(&inputs);

@@ -191,7 +191,7 @@ async fn a_backup_is_restored_and_the_work_goes_on() {
     };
     assert_eq!(restore.len(), 2);
 
-    let mut system = System::start(Duration::from_millis(300), 1).await;
+    let mut system = System::start(Duration::from_secs(1), 1).await;
     let asked = system.ask_many(60, "saved", "turns=3").await;
     let uids: Vec<String> = asked.keys().cloned().collect();
     system.until_in_flight(20).await;

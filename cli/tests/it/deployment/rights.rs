@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::proxy::Proxy;
-use super::{Deployment, charts};
+use super::{Deployment, charts, set_latency};
 use crate::system::{PATIENCE, System, model, query};
 
 /// Queries that make the roles use their rights: a target chosen by labels, a Model with an address from a ConfigMap, a
@@ -91,11 +91,7 @@ async fn the_roles_need_the_rights_that_the_charts_give_and_no_others() {
         .await
         .unwrap();
     // Still running when the dispatcher has gone, this one is the worker's to report.
-    let latency = format!("http://{}/admin/latency", system.provider.addr);
-    let slow = reqwest::Client::new()
-        .post(latency)
-        .json(&json!({"ms": 3000}));
-    assert!(slow.send().await.unwrap().status().is_success());
+    set_latency(&system, 3000).await;
     let last = system.ask("last", "hello").await;
     system.until_in_flight(1).await;
     dispatchers.scale(&system, 0).await;
