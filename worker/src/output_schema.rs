@@ -101,4 +101,26 @@ mod tests {
         }
         assert!(schema(Value::Null).unwrap().is_none());
     }
+
+    #[test]
+    fn schemas_that_refer_to_themselves_come_to_an_end() {
+        for (endless, fits) in [
+            (json!({"$ref": "#"}), None),
+            (json!({"allOf": [{"$ref": "#"}]}), None),
+            (
+                json!({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}}),
+                None,
+            ),
+            (
+                json!({"type": "object", "properties": {"next": {"$ref": "#"}}}),
+                Some(r#"{"next": {"next": {}}}"#),
+            ),
+        ] {
+            let schema = schema(endless.clone()).map(Option::unwrap);
+            let found = schema.map(|schema| schema.check(fits.unwrap_or("1")).is_ok());
+            if fits.is_some() {
+                assert_eq!(found, Ok(true), "{endless}");
+            }
+        }
+    }
 }
