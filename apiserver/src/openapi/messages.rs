@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::protobuf::schema::{self, Field, Label, Message, Type};
+use crate::protobuf::schema::{self, Field, Label, Merge, Message, Type};
 
 /// The schema of a message, with those of the messages in it; its metadata is left to the caller.
 pub(super) fn of_message(message: &Message) -> Value {
@@ -18,10 +18,31 @@ pub(super) fn of_message(message: &Message) -> Value {
 
 fn of_field(field: &Field) -> Value {
     let value = of_type(&field.type_);
-    match field.label {
+    let mut schema = match field.label {
         Label::Plain | Label::Optional => value,
         Label::Repeated => json!({"type": "array", "items": value}),
         Label::Map => json!({"type": "object", "additionalProperties": value}),
+    };
+    merging(field, &mut schema);
+    schema
+}
+
+/// Says how strategic merge patches merge a list: kubectl makes its patches by it.
+fn merging(field: &Field, schema: &mut Value) {
+    if field.merge != Merge::Replace {
+        schema["x-kubernetes-patch-strategy"] = "merge".into();
+    }
+    if let Merge::Key(key) = &field.merge {
+        schema["x-kubernetes-patch-merge-key"] = key.as_str().into();
+    }
+}
+
+/// Adds the same to the schema of metadata.
+pub(super) fn merging_metadata(schema: &mut Value) {
+    for field in &schema::message("ObjectMeta").fields {
+        if let Some(property) = schema["properties"].get_mut(&field.name) {
+            merging(field, property);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::messages::of_message;
+use super::messages::{merging_metadata, of_message};
 use crate::catalog::Resource;
 use crate::protobuf::schema::{self, Message};
 
@@ -34,7 +34,9 @@ pub(crate) fn schemas(resources: &[&Resource]) -> Map<String, Value> {
             of_list(resource, &list_kind),
         );
     }
-    all.insert(OBJECT_META.into(), object_meta());
+    let mut metadata = object_meta();
+    merging_metadata(&mut metadata);
+    all.insert(OBJECT_META.into(), metadata);
     all.insert(LIST_META.into(), list_meta());
     all.insert(STATUS.into(), status());
     all

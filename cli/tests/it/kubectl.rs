@@ -215,6 +215,7 @@ async fn core_kinds_are_created_and_described() {
         "system:serviceaccount:default:builder"
     );
 
+    lists_of_core_kinds(&up).await;
     up.run("create configmap kept -n team").await;
     let refused = up.fail("delete namespace team", "").await;
     assert!(refused.contains("1 configmaps"), "{refused}");
@@ -224,6 +225,34 @@ async fn core_kinds_are_created_and_described() {
         "namespace \"team\" deleted\n"
     );
     up.stop().await;
+}
+
+/// kubectl changes lists of core kinds by strategic merge patches.
+async fn lists_of_core_kinds(up: &Up) {
+    let service = |ports: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: api}}\nspec: {{ports: [{ports}]}}\n"
+        )
+    };
+    let (web, old, new) = (
+        "{name: web, port: 80}",
+        "{name: old, port: 81}",
+        "{name: new, port: 82}",
+    );
+    up.run_with("apply -f -", &service(&format!("{web}, {old}")))
+        .await;
+    let changed = up
+        .run_with("apply -f -", &service(&format!("{new}, {web}")))
+        .await;
+    assert_eq!(changed, "service/api configured\n");
+    let ports = up
+        .run("get service api -o jsonpath={.spec.ports[*].name}")
+        .await;
+    assert_eq!(ports, "new web");
+    let patch = r#"patch serviceaccount builder -p {"imagePullSecrets":[{"name":"s1"}]}"#;
+    assert_eq!(up.run(patch).await, "serviceaccount/builder patched\n");
+    let explained = up.run("explain service.spec.ports").await;
+    assert!(explained.contains("targetPort"), "{explained}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
