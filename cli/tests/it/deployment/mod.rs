@@ -176,6 +176,11 @@ fn uids(inputs: &HashMap<String, String>) -> Vec<String> {
     inputs.keys().cloned().collect()
 }
 
+fn ended(system: &System, inputs: &HashMap<String, String>) -> usize {
+    let seen = system.seen.lock().unwrap();
+    inputs.keys().filter(|uid| seen.contains_key(*uid)).count()
+}
+
 /// Sets what each answer of the provider takes.
 async fn set_latency(system: &System, ms: u64) {
     let url = format!("http://{}/admin/latency", system.provider.addr);
@@ -212,11 +217,7 @@ async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
         "a drain waits for what runs only"
     );
     assert_eq!(system.in_flight().await, 0, "nobody works");
-    let ended = uids
-        .iter()
-        .filter(|uid| system.seen.lock().unwrap().contains_key(*uid))
-        .count();
-    assert!(ended < 400, "there was load all the time");
+    assert!(ended(&system, &inputs) < 400, "there was load all the time");
     set_latency(&system, 50).await;
     workers.scale(&system, 2).await;
     system.ended(&uids, 400).await;
@@ -226,7 +227,8 @@ async fn the_rendered_workers_scale_under_load_and_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_under_load_loses_nothing() {
-    let mut system = System::start(Duration::from_millis(300), 0).await;
+    // Three workers of ten slots answer 15 a second.
+    let mut system = System::start(Duration::from_secs(1), 0).await;
     let Some(old) = charts(&system, 10).await else {
         return;
     };
@@ -246,6 +248,8 @@ async fn an_upgrade_under_load_loses_nothing() {
     };
     let (_, during) = tokio::join!(rolls, system.ask_many(150, "during", "turns=2"));
     inputs.extend(during);
+    assert!(ended(&system, &inputs) < 400, "there was load all the time");
+    set_latency(&system, 50).await;
     system.ended(&uids(&inputs), 400).await;
     system.assert_answered(&inputs);
     assert_eq!(system.repeated_calls(), 0, "no committed step is repeated");
