@@ -12,7 +12,7 @@ use crate::{Error, Result};
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// The number by which this program is known to the database: its newest migration.
-pub const PROGRAM: i64 = 2;
+pub const PROGRAM: i64 = 3;
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ impl Store {
             .options([
                 ("statement_timeout", "30s"),
                 ("lock_timeout", "10s"),
+                // A process that is stopped in the middle of a transaction must not keep its locks.
+                ("idle_in_transaction_session_timeout", "10s"),
                 // Queue tables grow from nothing to much in seconds; a plan that was made for the empty table and kept
                 // is worth hundreds of milliseconds per claim.
                 ("plan_cache_mode", "force_custom_plan"),

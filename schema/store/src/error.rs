@@ -79,10 +79,11 @@ impl From<sqlx::Error> for Error {
 }
 
 /// SQLSTATE classes that describe the server's condition and not the statement: connection (08), insufficient
-/// resources (53), operator intervention (57), system error (58), transaction rollback (40), lock timeout, read-only.
+/// resources (53), operator intervention (57), system error (58), transaction rollback (40), lock timeout, read-only,
+/// a transaction that was idle for too long.
 fn is_passing(state: &str) -> bool {
     ["08", "53", "57", "58", "40"]
         .iter()
         .any(|class| state.starts_with(class))
-        || matches!(state, "55P03" | "25006")
+        || matches!(state, "55P03" | "25006" | "25P03")
 }

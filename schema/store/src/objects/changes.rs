@@ -174,6 +174,14 @@ impl Store {
             if !old {
                 return Ok(dropped);
             }
+            // own_the_log: dropping a partition needs the whole log for itself. Whoever reads it for long, such as a backup,
+            // is not waited for, because everybody else would wait behind this.
+            sqlx::query("set local lock_timeout = '100ms'")
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query("lock table public.changes in access exclusive mode")
+                .execute(&mut *tx)
+                .await?;
             // raise_floor: in the transaction that drops, so that no reader finds a hole.
             sqlx::query!(
                 "update public.compaction set compacted_rv = greatest(compacted_rv, $1)",

@@ -95,16 +95,11 @@ impl Store {
 
     /// Leaves in order: after this nobody waits six ticks to find the process gone.
     pub async fn deregister(&self, incarnation: Uuid) -> Result<()> {
-        // deregister: what is still running, if anything, is taken over as from the dead.
+        // deregister: what is still running, or is claimed by a statement whose answer was lost, is taken over as from
+        // the dead; the row goes when nothing of the sort can happen any more.
         sqlx::query!(
-            "with kept as (
-                 update queue.workers set dead_at = clock_timestamp()
-                 where incarnation = $1 and exists (select from queue.running where incarnation = $1)
-                 returning incarnation
-             )
-             delete from queue.workers
-             where incarnation = $1 and incarnation not in (select incarnation from kept)
-               and not exists (select from queue.running where incarnation = $1)",
+            "update queue.workers set dead_at = coalesce(dead_at, clock_timestamp()), left_at = clock_timestamp()
+             where incarnation = $1",
             incarnation,
         )
         .execute(&self.pool)

@@ -117,7 +117,7 @@ impl Store {
                       c.tick - w.beat as "ticks_behind!", w.dead_at is not null as "dead!",
                       extract(epoch from clock_timestamp() - w.started_at)::double precision as "age_seconds!"
                from queue.workers w, queue.clock c
-               where c.task = 'tick'
+               where c.task = 'tick' and w.left_at is null
                order by w.started_at"#,
         )
         .fetch_all(&self.pool)

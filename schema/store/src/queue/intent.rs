@@ -111,11 +111,11 @@ impl Store {
 
     /// Changes how long a Query is kept after its end.
     pub async fn set_ttl(&self, uid: Uuid, ttl: Duration) -> Result<()> {
-        // set_ttl
+        // set_ttl: also if it is set already, because the first time may have missed an outcome that was about to commit.
         sqlx::query!(
             "with changed as (
                  update queue.executions set ttl = make_interval(secs => $2)
-                 where uid = $1 and ttl <> make_interval(secs => $2)
+                 where uid = $1
                  returning id
              )
              update queue.reports r set expires_at = o.ended_at + make_interval(secs => $2)

@@ -146,7 +146,15 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(Row::into_report).collect()
+        // One that this program cannot read, such as a newer one's, is left to its lease and does not hold up the others.
+        let readable = rows.into_iter().filter_map(|row| {
+            let execution = row.execution;
+            let report = row.into_report();
+            report
+                .inspect_err(|error| tracing::warn!(execution, %error, "a report cannot be read"))
+                .ok()
+        });
+        Ok(readable.collect())
     }
 
     async fn lease_final_reports(
@@ -252,10 +260,11 @@ impl Store {
         executions: &[i64],
         retry_in: Duration,
     ) -> Result<u64> {
-        // report_failed
+        // report_failed: each failure in a row doubles the pause, up to 32 times.
         let done = sqlx::query!(
             "update queue.reports
-             set token = null, failures = failures + 1, due_at = clock_timestamp() + make_interval(secs => $3)
+             set token = null, failures = failures + 1,
+                 due_at = clock_timestamp() + make_interval(secs => $3 * power(2, least(failures, 5)))
              where execution = any ($2) and token = $1",
             token,
             executions,
@@ -268,10 +277,12 @@ impl Store {
 
     /// Settles reports whose object is gone, and lets go of their executions.
     pub async fn report_gone(&self, token: Uuid, executions: &[i64]) -> Result<u64> {
-        // report_gone
+        // report_gone: settled here, because an execution that was let go of before is not silenced again.
         let uids = sqlx::query_scalar!(
-            "select e.uid from queue.reports r join queue.executions e on e.id = r.execution
-             where r.execution = any ($2) and r.token = $1",
+            "update queue.reports r set reported = r.wanted, token = null, expires_at = null
+             from queue.executions e
+             where r.execution = any ($2) and r.token = $1 and e.id = r.execution
+             returning e.uid",
             token,
             executions,
         )

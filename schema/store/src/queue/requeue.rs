@@ -187,6 +187,7 @@ pub(super) async fn make_ready(
                       case when o.execution is not null then 'ended'
                            when e.cancel_at is not null or e.delete_at is not null then 'canceled'
                            when t.started_at + e.timeout <= clock_timestamp() then 'TimedOutInExecution'
+                           when t.started_at is null and e.wait_until <= clock_timestamp() then 'TimedOutInQueue'
                            when t.takeovers >= 3 then 'WorkerLost' end as verdict
                from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::timestamptz[], $5::bigint[])
                    as t (execution, attempt, takeovers, started_at, seq)

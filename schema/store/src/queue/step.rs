@@ -85,6 +85,26 @@ pub struct NewStep {
     pub usage: Usage,
 }
 
+/// What a statement made of a step.
+struct Judged {
+    verdict: Option<String>,
+    inserted: bool,
+    /// Whether the step that stands is of this run.
+    mine: Option<bool>,
+}
+
+impl Judged {
+    fn fenced(&self) -> Fenced {
+        match self.verdict.as_deref() {
+            None if self.inserted || self.mine == Some(true) => Fenced::Committed,
+            None | Some("lost") => Fenced::Stop(Intent::Lost),
+            Some("deleted") => Fenced::Stop(Intent::Delete),
+            Some("canceled") => Fenced::Stop(Intent::Cancel),
+            Some(_) => Fenced::Stop(Intent::Ended),
+        }
+    }
+}
+
 impl Store {
     /// The committed steps of executions, in the order of their commit.
     pub async fn steps(&self, executions: &[i64]) -> Result<Vec<Step>> {
@@ -123,18 +143,27 @@ impl Store {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
-        match self.commit_step_batch(steps).await {
+        let mut result = self.commit_step_batch(steps).await;
+        if let Ok(None) = result {
+            result = self.commit_step_batch(steps).await;
+        }
+        match result {
             Err(error) if error.is_data() && steps.len() > 1 => {
                 let (left, right) = steps.split_at(steps.len() / 2);
                 let mut fenced = Box::pin(self.commit_steps(left)).await?;
                 fenced.extend(Box::pin(self.commit_steps(right)).await?);
                 Ok(fenced)
             }
-            other => other,
+            Err(error) => Err(error),
+            Ok(fenced) => {
+                Ok(fenced.unwrap_or_else(|| vec![Fenced::Stop(Intent::Lost); steps.len()]))
+            }
         }
     }
 
-    async fn commit_step_batch(&self, steps: &[NewStep]) -> Result<Vec<Fenced>> {
+    /// None if a step was in the way that this statement cannot see: it was committed while the statement waited for it,
+    /// maybe by its own first try whose answer was lost. The next statement sees it.
+    async fn commit_step_batch(&self, steps: &[NewStep]) -> Result<Option<Vec<Fenced>>> {
         let executions: Vec<i64> = steps.iter().map(|step| step.execution).collect();
         let tokens: Vec<Uuid> = steps.iter().map(|step| step.run_token).collect();
         let paths: Vec<String> = steps.iter().map(|step| step.path.clone()).collect();
@@ -149,7 +178,8 @@ impl Store {
             .map(|step| serde_json::to_value(step.usage).expect("usage is plain data"))
             .collect();
         // commit_steps: the lock on `running` keeps a take-over away until this commit, and no row means stop.
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Judged,
             r#"with input as materialized (
                    select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[],
                                         $7::jsonb[])
@@ -192,16 +222,11 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| match row.verdict.as_deref() {
-                None if row.inserted || row.mine == Some(true) => Fenced::Committed,
-                None | Some("lost") => Fenced::Stop(Intent::Lost),
-                Some("deleted") => Fenced::Stop(Intent::Delete),
-                Some("canceled") => Fenced::Stop(Intent::Cancel),
-                Some(_) => Fenced::Stop(Intent::Ended),
-            })
-            .collect())
+        let is_unseen = |row: &Judged| row.verdict.is_none() && !row.inserted && row.mine.is_none();
+        if rows.iter().any(is_unseen) {
+            return Ok(None);
+        }
+        Ok(Some(rows.iter().map(Judged::fenced).collect()))
     }
 
     /// Removes steps whose requests are no longer what the plan asks for, fenced like a commit.

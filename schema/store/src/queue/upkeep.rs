@@ -23,7 +23,7 @@ pub enum Upkeep {
     Promote,
     /// Executions whose time is over.
     Expire,
-    /// Executions whose objects are gone.
+    /// Executions whose objects are gone, and plans that nobody uses.
     Purge,
     /// Heads of empty lanes.
     Heads,
@@ -242,10 +242,20 @@ impl Store {
              where s.run_until <= statement_timestamp()
                and not exists (select from queue.outcomes o where o.execution = s.execution)
                and not exists (select from queue.running r where r.execution = s.execution)
-             order by s.execution limit $1",
+             order by s.run_until limit $1",
             PIECE,
         )
         .fetch_all(&mut *tx)
+        .await?;
+        // forget_resumed: what has ended needs no deadline, and would be looked at again each time.
+        sqlx::query!(
+            "delete from queue.resumed where execution in (
+                 select s.execution from queue.resumed s join queue.outcomes o on o.execution = s.execution
+                 where s.run_until <= statement_timestamp()
+                 order by s.run_until limit $1)",
+            PIECE,
+        )
+        .execute(&mut *tx)
         .await?;
         let late: Vec<i64> = waiting.iter().map(|row| row.id).collect();
         let full = waiting.len() as i64 == PIECE;
@@ -302,10 +312,23 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let changed = purged.len() as u64;
+        // purge_plans: an hour after their last use. Whoever enqueues with one notes that use first (insert_plans), and
+        // its transaction ends long before the hour does.
+        let plans = sqlx::query!(
+            "delete from queue.plans p using (
+                 select v.hash from queue.plans v
+                 where v.created_at < statement_timestamp() - interval '1 hour'
+                   and not exists (select from queue.executions e where e.plan = v.hash)
+                 order by v.created_at limit $1 for update of v skip locked) unused
+             where p.hash = unused.hash",
+            PIECE,
+        )
+        .execute(&self.pool)
+        .await?;
+        let (executions, plans) = (purged.len() as u64, plans.rows_affected());
         Ok(UpkeepDone {
-            changed,
-            more: changed == PIECE as u64,
+            changed: executions + plans,
+            more: executions.max(plans) == PIECE as u64,
             reaped: Vec::new(),
         })
     }

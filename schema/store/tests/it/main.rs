@@ -6,6 +6,7 @@ mod lifecycle;
 mod objects;
 mod races;
 mod report;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,11 +22,16 @@ pub(super) async fn insert_plans(
     let hashes: Vec<Vec<u8>> = plans.keys().map(|hash| hash.to_vec()).collect();
     let formats: Vec<i16> = plans.values().map(|plan| plan.format).collect();
     let bodies: Vec<String> = plans.values().map(|plan| plan.body.clone()).collect();
-    // insert_plans: once per content, in the order of their hashes.
+    // insert_plans: once per content, in the order of their hashes. A plan whose last use is noted as less than ten
+    // minutes ago cannot be purged soon; an older one is noted as used now, which a purge waits for or has to heed.
     sqlx::query!(
-        "insert into queue.plans (hash, format, body)
-         select * from unnest($1::bytea[], $2::smallint[], $3::text[])
-         on conflict (hash) do nothing",
+        "insert into queue.plans as p (hash, format, body)
+         select t.hash, t.format, t.body
+         from unnest($1::bytea[], $2::smallint[], $3::text[]) as t (hash, format, body)
+         where not exists (select from queue.plans o where o.hash = t.hash
+                           and o.created_at > clock_timestamp() - interval '10 min')
+         order by t.hash
+         on conflict (hash) do update set created_at = clock_timestamp()",
         &hashes,
         &formats,
         &bodies,
@@ -63,13 +68,15 @@ pub(super) async fn insert_executions(
     let ttls: Vec<f64> = batch.iter().map(|new| new.ttl.as_secs_f64()).collect();
     let traces: Vec<Option<String>> = batch.iter().map(|new| new.trace.clone()).collect();
     let canceled: Vec<bool> = batch.iter().map(|new| new.canceled).collect();
-    // insert_executions: in the order of their keys, so that two dispatchers cannot deadlock.
+    // insert_executions: in the order of their keys, so that two dispatchers cannot deadlock. A deadline of the past is
+    // one of now: behind it nobody looks any more.
     let rows = sqlx::query!(
         "insert into queue.executions
              (uid, round, namespace, name, plan, plan_format, input, scope, class, created_at, timeout, wait_until,
               trace, ttl, cancel_at)
          select uid, round, namespace, name, plan, plan_format, input, scope, class, created_at,
-                make_interval(secs => timeout), created_at + make_interval(secs => timeout), trace,
+                make_interval(secs => timeout),
+                greatest(created_at + make_interval(secs => timeout), clock_timestamp()), trace,
                 make_interval(secs => ttl), case when canceled then clock_timestamp() end
          from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bytea[], $6::smallint[], $7::text[],
                      $8::bigint[], $9::smallint[], $10::timestamptz[], $11::double precision[], $12::text[],
