@@ -43,11 +43,14 @@ fn command(container: &Container, system: &System, kubeconfig: &Path) -> Command
     }
     let mut command = ark();
     let args = container.args.clone().unwrap();
-    // In a pod, Kubernetes gives the service account; here a file does.
+    // Nothing but what the chart says, and nowhere to write; in a pod, Kubernetes gives the service account, here a file does.
     command
         .args(args)
+        .env_clear()
         .envs(variables)
-        .env("KUBECONFIG", kubeconfig);
+        .env("KUBECONFIG", kubeconfig)
+        .env("HOME", "/nonexistent")
+        .env("TMPDIR", "/nonexistent");
     command
 }
 
