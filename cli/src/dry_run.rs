@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use anyhow::bail;
 use ark_api::admission::{self, MissingSecrets, ModelUrlPolicy, Rules};
 use ark_api::{Query, kinds, structural};
-use ark_plan::resolve::{self, Found, Kind, Object, ObjectKey, Resolution};
+use ark_plan::resolve::{
+    self, Found, Kind, Object, ObjectKey, Resolution, SELECTABLE, Unplannable,
+};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -169,7 +171,10 @@ fn plan(
     objects: &BTreeMap<(String, String, String), Value>,
     lenient_secrets: bool,
 ) -> Result<Value, String> {
-    let query: Query = serde_json::from_value(query.clone()).map_err(|error| error.to_string())?;
+    let mut query: Query =
+        serde_json::from_value(query.clone()).map_err(|error| error.to_string())?;
+    select(&mut query, objects)
+        .map_err(|why| format!("{}: {}", why.class.as_str(), why.sentence))?;
     let options = resolve::Options {
         lenient_secrets,
         model_url_policy: ModelUrlPolicy::Local,
@@ -196,6 +201,30 @@ fn plan(
             }
         }
     }
+}
+
+/// Makes the first object that the Query's selector matches its target.
+fn select(
+    query: &mut Query,
+    objects: &BTreeMap<(String, String, String), Value>,
+) -> Result<(), Unplannable> {
+    let Some(selector) = resolve::selector(query)? else {
+        return Ok(());
+    };
+    let namespace = query.metadata.namespace.clone();
+    let namespace = namespace.as_deref().unwrap_or("default");
+    let matches = |kind: Kind| {
+        let kind_name = format!("{kind:?}");
+        let same = |key: &(String, String, String)| key.0 == kind_name && key.1 == namespace;
+        let mut matching = objects
+            .iter()
+            .filter(|(key, object)| same(key) && selector.matches_object(object));
+        matching.next().map(|((.., name), _)| (kind, name))
+    };
+    if let Some((kind, name)) = SELECTABLE.into_iter().find_map(matches) {
+        resolve::select(query, kind, name);
+    }
+    Ok(())
 }
 
 fn object(key: &ObjectKey, objects: &BTreeMap<(String, String, String), Value>) -> Option<Object> {

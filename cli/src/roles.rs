@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use ark_api::admission::{MissingSecrets, ModelUrlPolicy};
+use ark_api::admission::{MissingSecrets, ModelUrlLists, ModelUrlPolicy};
 use ark_apiserver::PortChoice;
 use ark_dispatcher::Authorization;
 use ark_worker::ProviderMode;
@@ -29,6 +29,32 @@ struct UrlPolicy {
         value_name = "strict|local"
     )]
     model_url_policy: ModelUrlPolicy,
+    /// The only hosts that Models may have under the strict policy, one a line; subdomains are included
+    #[arg(
+        long,
+        env = "WHITELISTED_MODEL_DOMAINS",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "HOSTS"
+    )]
+    model_domains: String,
+    /// Private addresses that Models may have under the strict policy, one a line, such as 10.0.0.0/8
+    #[arg(
+        long,
+        env = "ALLOWED_PRIVATE_IP_RANGES",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "RANGES"
+    )]
+    model_private_ranges: String,
+}
+
+impl UrlPolicy {
+    fn policy(&self) -> anyhow::Result<ModelUrlPolicy> {
+        let lists = ModelUrlLists::parse(&self.model_domains, &self.model_private_ranges)
+            .context("--model-private-ranges (ALLOWED_PRIVATE_IP_RANGES)")?;
+        Ok(self.model_url_policy.with(lists))
+    }
 }
 
 /// Serves the Kubernetes API for Ark's resources and, without a cluster, for the core kinds that they need.
@@ -60,7 +86,7 @@ impl Apiserver {
             bind: self.bind,
             port: PortChoice::Exact(self.port),
             data_dir: self.data_dir.unwrap_or_else(ark_postgres::default_data_dir),
-            model_url_policy: self.url_policy.model_url_policy,
+            model_url_policy: self.url_policy.policy()?,
             missing_secrets: MissingSecrets::Reject,
             metrics: ark_apiserver::Metrics::register(&mut registry),
         };
@@ -141,7 +167,7 @@ impl Dispatcher {
             identity: host_name(),
             namespace: "ark-system".to_owned(),
             authorization: self.authorization,
-            model_url_policy: self.url_policy.model_url_policy,
+            model_url_policy: self.url_policy.policy()?,
             lenient_secrets: false,
             resync: RESYNC,
             metrics: ark_dispatcher::Metrics::register(&mut registry),
@@ -251,7 +277,7 @@ impl Worker {
             ark_worker::Config::new(host_name(), mode, ark_worker::Metrics::new(&mut registry));
         config.slots = self.slots;
         config.drain = self.drain;
-        config.model_url_policy = self.url_policy.model_url_policy;
+        config.model_url_policy = self.url_policy.policy()?;
         self.metrics.serve(registry, store.clone()).await?;
         println!("ready");
         let result = ark_worker::run(config, client, store.clone(), shutdown).await;

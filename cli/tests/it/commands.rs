@@ -242,6 +242,33 @@ async fn a_role_refuses_a_database_without_migrations() {
 }
 
 #[tokio::test]
+async fn validate_follows_selectors() {
+    let manifests = std::fs::read_to_string(QUICKSTART).unwrap();
+    let selected = manifests
+        .replace(
+            "  name: guide\nspec:",
+            "  name: guide\n  labels: {role: guide}\nspec:",
+        )
+        .replace(
+            "  target:\n    type: agent\n    name: guide",
+            "  selector:\n    matchLabels: {role: guide}",
+        );
+    assert_ne!(selected, manifests);
+    let folder = crate::system::folder();
+    let file = folder.path().join("selectors.yaml");
+    std::fs::write(&file, &selected).unwrap();
+    let valid = output(&["validate", file.to_str().unwrap()]).await;
+    assert!(valid.ok, "{}", valid.err);
+    std::fs::write(
+        &file,
+        selected.replace("labels: {role: guide}", "labels: {}"),
+    )
+    .unwrap();
+    let invalid = output(&["validate", file.to_str().unwrap()]).await;
+    assert!(invalid.err.contains("role=guide"), "{}", invalid.err);
+}
+
+#[tokio::test]
 async fn validate_checks_files_without_a_server() {
     let valid = output(&["validate", QUICKSTART]).await;
     assert!(valid.ok, "{}", valid.err);
