@@ -265,7 +265,7 @@ async fn validate_follows_selectors() {
     )
     .unwrap();
     let invalid = output(&["validate", file.to_str().unwrap()]).await;
-    assert!(invalid.err.contains("role=guide"), "{}", invalid.err);
+    assert!(invalid.err.contains("matches no agent"), "{}", invalid.err);
 }
 
 #[tokio::test]
