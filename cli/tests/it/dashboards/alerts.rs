@@ -44,3 +44,35 @@ fn each_alert_is_explained() {
         }
     }
 }
+
+#[test]
+fn the_critical_alerts_are_listed() {
+    let section = alerts_section();
+    let (_, list) = section.split_once("Critical ones wake somebody:").unwrap();
+    let list = list.split("The others").next().unwrap();
+    let names = list.split('[').skip(1);
+    let listed: BTreeSet<String> = names
+        .map(|rest| rest.split(']').next().unwrap_or_default().to_owned())
+        .collect();
+    let critical = rules()
+        .into_iter()
+        .filter(|rule| rule["labels"]["severity"] == "critical");
+    let critical: BTreeSet<String> = critical
+        .map(|rule| rule["alert"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(listed, critical);
+}
+
+#[test]
+fn links_within_the_page_lead_somewhere() {
+    let page = text("docs/OPERATIONS.md");
+    let headings = page.lines().filter_map(|line| {
+        let title = line.trim_start_matches('#');
+        (title.len() < line.len()).then(|| title.trim().to_lowercase().replace(' ', "-"))
+    });
+    let headings: BTreeSet<String> = headings.collect();
+    for link in page.split("](#").skip(1) {
+        let link = link.split(')').next().unwrap_or_default();
+        assert!(headings.contains(link), "#{link}");
+    }
+}
