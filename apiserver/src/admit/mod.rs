@@ -159,6 +159,7 @@ fn check(
     let before = old.map(|(old, _)| old);
     let mut errors = metadata::check(resource, before, &value["metadata"]);
     warnings.extend(metadata::warnings(before, &value["metadata"]));
+    errors.extend(core_kinds::check(resource, before, &value));
     if let Some(schema) = resource.schema() {
         errors.extend(structural::validate(schema, &value));
     }

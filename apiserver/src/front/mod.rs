@@ -1,6 +1,7 @@
 //! From a TCP connection to a handler and back: TLS, HTTP, routes, options, answers.
 
 pub(crate) mod authenticate;
+pub(crate) mod delete_options;
 pub(crate) mod document;
 pub(crate) mod handle;
 pub(crate) mod health;

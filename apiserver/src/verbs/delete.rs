@@ -4,7 +4,7 @@ use ark_store::{Change, Written};
 use serde_json::Value;
 
 use crate::admit::now;
-use crate::front::options::{DeleteOptions, Preconditions};
+use crate::front::delete_options::{DeleteOptions, Preconditions};
 use crate::front::reply::Reply;
 use crate::front::request::Request;
 use crate::front::route::Target;

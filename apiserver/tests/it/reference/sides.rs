@@ -61,7 +61,6 @@ impl Side {
             println!("SKIPPED: the reference server needs Go and its source beside the project");
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
         let binary = std::env::temp_dir().join("ark-reference-api");
         let built = Command::new("go")
             .args(["build", "-C", ORACLE, "-o"])
@@ -72,8 +71,21 @@ impl Side {
             built.await.unwrap().success(),
             "the reference server is built"
         );
-        let port = free_port();
-        let server = Command::new(&binary)
+        // Somebody else may take one of its ports first; then it ends at once.
+        for _ in 0..5 {
+            if let Some(side) = Self::start(&binary).await {
+                side.install_crds().await;
+                return Some(side);
+            }
+        }
+        panic!("the reference server does not come up")
+    }
+
+    /// None if the server ends before it answers.
+    async fn start(binary: &Path) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_ports();
+        let mut server = Command::new(binary)
             .arg("--dir")
             .arg(folder.path())
             .args(["--crds=", "--port", &port.to_string()])
@@ -83,25 +95,22 @@ impl Side {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let client = until(async || client_of(folder.path()).await).await;
-        let side = Self {
+        let base = format!("https://127.0.0.1:{port}");
+        let client = tokio::select! {
+            _ = server.wait() => return None,
+            client = until(async || client_of(folder.path(), &base).await) => client,
+        };
+        Some(Self {
             client,
-            base: format!("https://127.0.0.1:{port}"),
+            base,
             token: None,
             page: String::new(),
             _server: Some((server, folder)),
-        };
-        side.install_crds().await;
-        Some(side)
+        })
     }
 
     async fn install_crds(&self) {
         let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        until(async || {
-            let answer = self.request(Method::GET, path).send().await.ok()?;
-            answer.status().is_success().then_some(())
-        })
-        .await;
         for crd in ark_api::crds() {
             let created = self.request(Method::POST, path).json(&crd).send().await;
             assert_eq!(
@@ -189,21 +198,31 @@ impl Side {
     }
 }
 
-/// The client of a cluster's administrator, once its certificate is there.
-async fn client_of(folder: &Path) -> Option<Client> {
+/// The client of a cluster's administrator, once its certificate is there and the server knows it.
+async fn client_of(folder: &Path, base: &str) -> Option<Client> {
     let read = |name: &str| std::fs::read(folder.join(name)).ok();
     let authority = Certificate::from_pem(&read("ca.crt")?).ok()?;
     let client = Client::builder()
         .tls_certs_only([authority])
         .identity(Identity::from_pem(&read("admin.pem")?).ok()?)
-        .timeout(Duration::from_secs(60));
-    client.build().ok()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .ok()?;
+    let crds = format!("{base}/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
+    let answer = client.get(crds).send().await.ok()?;
+    answer.status().is_success().then_some(client)
 }
 
-/// The server takes four ports in a row from this one.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().min(65_000)
+/// The first of four free ports in a row, which the server takes.
+fn free_ports() -> u16 {
+    let bind = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port));
+    loop {
+        let first = bind(0).unwrap().local_addr().unwrap().port();
+        let all = first..=first.saturating_add(3);
+        if first < 65_000 && all.map(bind).all(|bound| bound.is_ok()) {
+            return first;
+        }
+    }
 }
 
 async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
