@@ -56,11 +56,7 @@ impl DatabaseUrl {
     pub(crate) async fn look(&self, name: &'static str) -> anyhow::Result<Store> {
         let url = match self.configured()? {
             Some(url) => url,
-            None => {
-                let file = ark_postgres::default_data_dir().join(URL_FILE);
-                let url = std::fs::read_to_string(&file);
-                url.context("no system is known: use --database-url, or start one with `ark up`")?
-            }
+            None => local_url()?,
         };
         let store = connect(url.trim(), name, 4, Duration::from_secs(3)).await?;
         store.check().await?;
@@ -80,6 +76,34 @@ impl DatabaseUrl {
             (url, _) => Ok(url),
         }
     }
+}
+
+/// What `ark up` left in its data folder: the one that ARK_DATA_DIR names, the one of the kubeconfig in use, or the usual.
+fn local_url() -> anyhow::Result<String> {
+    let of_kubeconfig = ["ARK_KUBECONFIG", "KUBECONFIG"]
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .filter_map(|file| Some(Path::new(&file).parent()?.to_owned()));
+    let data_dir = std::env::var_os("ARK_DATA_DIR").map(PathBuf::from);
+    let files: Vec<PathBuf> = data_dir
+        .into_iter()
+        .chain(of_kubeconfig)
+        .chain([ark_postgres::default_data_dir()])
+        .map(|folder| folder.join(URL_FILE))
+        .collect();
+    let url = files
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok());
+    url.with_context(|| {
+        let looked: Vec<String> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        format!(
+            "no system is known: use --database-url, or start one with `ark up` (looked for {})",
+            looked.join(", ")
+        )
+    })
 }
 
 /// The database of a whole system on one machine.

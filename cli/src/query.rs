@@ -42,13 +42,11 @@ impl Query {
         let answer = match Answer::of(&query) {
             Some(answer) => answer,
             None if self.watch => self.follow(&client, &query).await?,
-            None => {
-                println!(
-                    "{}/{} has not ended; --watch waits for it",
-                    self.namespace, self.name
-                );
-                return Ok(());
-            }
+            None => bail!(
+                "{}/{} has not ended; --watch waits for it",
+                self.namespace,
+                self.name
+            ),
         };
         answer.print_text();
         if answer.is_done() {

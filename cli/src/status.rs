@@ -112,6 +112,12 @@ impl View {
             &mut text,
             format_args!("WORKERS  {} alive with {} slots", t.workers, t.slots),
         );
+        if t.slots == 0 {
+            line(
+                &mut text,
+                format_args!("  no worker with slots is alive: queries wait"),
+            );
+        }
         for worker in &self.workers {
             line(
                 &mut text,

@@ -1,5 +1,6 @@
 //! The whole system in one process: database, API server, dispatcher, workers, and the fake provider where it is wanted.
 
+use std::fs::{File, TryLockError};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub(crate) struct System {
     pub(crate) kubeconfig: PathBuf,
     pub(crate) database_url: String,
     database: Database,
+    _lock: File,
     mock: Option<provider::Running>,
     pub(crate) roles: Roles,
     serving: CancellationToken,
@@ -61,6 +63,7 @@ impl System {
     /// Starts everything and returns when the API answers.
     pub(crate) async fn start(options: Options, registry: &mut Registry) -> anyhow::Result<System> {
         make_data_dir(&options.data_dir)?;
+        let lock = lock(&options.data_dir)?;
         let database = options.postgres.open(&options.data_dir).await?;
         let store = database.store.clone();
         let mock = match options.provider {
@@ -88,6 +91,7 @@ impl System {
             kubeconfig,
             database_url: database.url.clone(),
             database,
+            _lock: lock,
             mock,
             roles,
             serving,
@@ -128,6 +132,23 @@ impl System {
 fn make_data_dir(path: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(path)
         .with_context(|| format!("cannot make the data folder {}", path.display()))
+}
+
+/// Keeps the data folder for this process: a second system would take over the first one's database and kubeconfig.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join("system.lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(anyhow!(
+            "a system runs on {} already; its kubeconfig is {}; stop it first, or take another --data-dir",
+            data_dir.display(),
+            data_dir.join("kubeconfig").display()
+        )),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
 }
 
 /// A client for the context of a kubeconfig file.

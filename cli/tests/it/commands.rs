@@ -282,3 +282,44 @@ async fn validate_checks_files_without_a_server() {
     let script = output(&["completion", "bash"]).await;
     assert!(script.ok && script.out.contains("--database-url"));
 }
+
+#[tokio::test]
+async fn a_data_folder_has_one_system_which_is_found_by_its_kubeconfig() {
+    let folder = crate::system::folder();
+    let data_dir = folder.path().join("data");
+    let up = || {
+        let mut up = ark();
+        up.args(["up", "--workers", "0", "--data-dir"])
+            .arg(&data_dir);
+        up
+    };
+    let mut first = crate::system::Process::start("up", folder.path(), &mut up()).await;
+    let second = up().output().await.unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success());
+    assert!(
+        said.contains("already") && said.contains("kubeconfig"),
+        "{said}"
+    );
+    let status = ark()
+        .arg("status")
+        .env("KUBECONFIG", data_dir.join("kubeconfig"))
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(text.contains("no worker with slots is alive"), "{text}");
+    first.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(first.wait().await.success());
+}
+
+/// The first line says why, and no patience is spent on hiding it.
+#[tokio::test]
+async fn a_database_that_is_not_there_is_told_with_the_cause() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgresql://ark@{}/ark", free.local_addr().unwrap());
+    drop(free);
+    let status = output(&["status", "--database-url", &url]).await;
+    assert!(!status.ok);
+    assert!(status.err.contains("refused"), "{}", status.err);
+}

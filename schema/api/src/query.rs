@@ -103,7 +103,7 @@ pub struct QueryStatus {
     /// Wall time of the execution, a Go duration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
-    /// One of the names in [`phase`].
+    /// How far it has come; done, error and canceled are final.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend(
         "enum" = ["pending", "queued", "provisioning", "running", "input-required", "error", "done", "canceled"],

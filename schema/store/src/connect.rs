@@ -4,8 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 
 use crate::{Error, Result};
 
@@ -68,12 +69,23 @@ impl Store {
             .with_max_delay(Duration::from_secs(3))
             .with_total_delay(Some(options.patience))
             .without_max_times();
-        (|| store.ping())
+        (|| store.reach())
             .retry(backoff)
             .when(Error::is_unavailable)
-            .notify(|error, pause| tracing::info!(?pause, %error, "waiting for the database"))
+            .notify(|error, pause| {
+                let why = std::error::Error::source(error).map(ToString::to_string);
+                tracing::info!(?pause, why, "waiting for the database");
+            })
             .await?;
         Ok(store)
+    }
+
+    /// Connects once, outside the pool, which would hide why it cannot until its patience ends.
+    async fn reach(&self) -> Result<()> {
+        Ok(PgConnection::connect_with(&self.connect)
+            .await?
+            .close()
+            .await?)
     }
 
     /// Applies the migrations that are missing. Only `ark migrate`, `ark up` and `ark run` do this.

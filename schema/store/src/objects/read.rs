@@ -40,6 +40,18 @@ pub struct ListQuery {
     pub limit: Option<i64>,
 }
 
+impl ListQuery {
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let after = self.after.iter().flat_map(|after| [&after.0, &after.1]);
+        self.namespace.iter().chain(&self.name).chain(after)
+    }
+}
+
+/// Postgres refuses the character in every value, also in one that is only compared; no object has it in its key.
+fn is_impossible(text: &String) -> bool {
+    text.contains('\0')
+}
+
 /// A page of a list.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -56,6 +68,9 @@ pub struct Page {
 impl Store {
     /// An object as it is now.
     pub async fn get(&self, key: &Key) -> Result<Option<Stored>> {
+        if [&key.namespace, &key.name].into_iter().any(is_impossible) {
+            return Ok(None);
+        }
         let stored = if key.group == ARK_GROUP {
             // get
             sqlx::query_as!(
@@ -100,7 +115,9 @@ impl Store {
             });
         }
         let limit = query.limit.unwrap_or(i64::MAX - 1);
-        let mut items = if at >= revisions.head {
+        let mut items = if query.texts().any(is_impossible) {
+            Vec::new()
+        } else if at >= revisions.head {
             list_now(&mut tx, query, limit + 1).await?
         } else {
             list_at(&mut tx, query, at, limit + 1).await?

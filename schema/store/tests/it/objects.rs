@@ -245,3 +245,22 @@ async fn compaction_raises_the_floor_with_what_it_drops() {
         "never the newest"
     );
 }
+
+/// Postgres has no such text, which is no reason to fail.
+#[tokio::test]
+async fn nothing_has_a_name_with_nul() {
+    let store = database().await.store;
+    one(&store, write("a", Uuid::new_v4(), Change::Create, "1")).await;
+    assert_eq!(store.get(&key("a\0b")).await.unwrap(), None);
+    let named = ListQuery {
+        name: Some("a\0".into()),
+        ..query(None)
+    };
+    let after = ListQuery {
+        after: Some(("default".into(), "\0".into())),
+        ..query(None)
+    };
+    for query in [named, after] {
+        assert!(store.list(&query).await.unwrap().items.is_empty());
+    }
+}
