@@ -41,14 +41,15 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    fn texts(&self) -> impl Iterator<Item = &String> {
+    fn texts(&self) -> impl Iterator<Item = &str> {
         let after = self.after.iter().flat_map(|after| [&after.0, &after.1]);
-        self.namespace.iter().chain(&self.name).chain(after)
+        let texts = self.namespace.iter().chain(&self.name).chain(after);
+        texts.map(String::as_str)
     }
 }
 
 /// Postgres refuses the character in every value, also in one that is only compared; no object has it in its key.
-fn is_impossible(text: &String) -> bool {
+fn is_impossible(text: &str) -> bool {
     text.contains('\0')
 }
 
@@ -68,7 +69,7 @@ pub struct Page {
 impl Store {
     /// An object as it is now.
     pub async fn get(&self, key: &Key) -> Result<Option<Stored>> {
-        if [&key.namespace, &key.name].into_iter().any(is_impossible) {
+        if is_impossible(&key.namespace) || is_impossible(&key.name) {
             return Ok(None);
         }
         let stored = if key.group == ARK_GROUP {
