@@ -194,7 +194,12 @@ async fn store(
     } else {
         Change::Update { resource_version }
     };
-    let write = server.write_of(target.resource, &new, current.uid, change)?;
+    // Watches are told of the state that was stored last.
+    let last = match change {
+        Change::Delete { .. } => &current.object,
+        _ => &new,
+    };
+    let write = server.write_of(target.resource, last, current.uid, change)?;
     match server.commit(write).await? {
         Written::Committed { .. } if matches!(change, Change::Delete { .. }) => {
             Ok(Some(object::encode(&new)))

@@ -6,7 +6,7 @@
 mod requests;
 mod sides;
 
-use self::requests::{ALL, Request};
+use self::requests::{ALL, BEFORE_CHANGES, CHANGES, Request, WATCHES};
 use self::sides::{Answer, Side};
 
 /// What differs on purpose: the request's name, our code, why.
@@ -146,6 +146,11 @@ async fn answers_equal_those_of_the_reference_server() {
             _ => Some("differs"),
         };
         wrong.extend(finding.map(|what| describe(request, what, &our, &their)));
+    }
+    tokio::join!(ours.send(&BEFORE_CHANGES), theirs.send(&BEFORE_CHANGES));
+    let (our, their) = tokio::join!(ours.watch(WATCHES, CHANGES), theirs.watch(WATCHES, CHANGES));
+    for (watch, (our, their)) in WATCHES.iter().zip(our.iter().zip(&their)) {
+        wrong.extend((our != their).then(|| describe(watch, "differs", our, their)));
     }
     for (name, ..) in DIFFERENCES {
         assert!(ALL.iter().any(|r| r.name == *name), "{name} is not asked");

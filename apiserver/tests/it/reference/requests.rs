@@ -351,3 +351,34 @@ pub(super) const ALL: &[Request] = &[
     get("deleted", queries!("/q1")),
     delete("deletecollection", QUERIES, ""),
 ];
+
+/// Watches that are open during [`CHANGES`].
+#[rustfmt::skip]
+pub(super) const WATCHES: &[Request] = &[
+    get("watch-changes", queries!("?watch=true&timeoutSeconds=4&resourceVersion={version:w0}")),
+    get("watch-changes-of-label", queries!("?watch=true&timeoutSeconds=4&labelSelector=on&resourceVersion={version:w0}")),
+    get("watch-changes-of-name", queries!("?watch=true&timeoutSeconds=4&fieldSelector=metadata.name%3Dw2&resourceVersion={version:w0}")),
+    accepting("watch-changes-as-table", queries!("?watch=true&timeoutSeconds=4&labelSelector=on&resourceVersion={version:w0}"), TABLE),
+    accepting("watch-changes-as-metadata", queries!("?watch=true&timeoutSeconds=4&labelSelector=on&resourceVersion={version:w0}"), METADATA),
+    get("watch-changes-everywhere", "/apis/ark.mckinsey.com/v1alpha1/queries?watch=true&timeoutSeconds=4&resourceVersion={version:w0}"),
+    get("watch-changes-elsewhere", "/apis/ark.mckinsey.com/v1alpha1/namespaces/other/queries?watch=true&timeoutSeconds=4&resourceVersion={version:w0}"),
+];
+
+/// Where the watches begin.
+pub(super) const BEFORE_CHANGES: Request = post("w0", QUERIES, query!("w0"));
+
+#[rustfmt::skip]
+pub(super) const CHANGES: &[Request] = &[
+    post("w1", QUERIES, query!("w1", r#","labels":{"on":"1"},"finalizers":["a.example/hold"]"#, r#""input":"x""#)),
+    post("w2", QUERIES, query!("w2")),
+    patch("enter", queries!("/w2"), MERGE, r#"{"metadata":{"labels":{"on":"1"}}}"#),
+    patch("change", queries!("/w2"), MERGE, r#"{"spec":{"input":"y"}}"#),
+    patch("no-change", queries!("/w2"), MERGE, r#"{"spec":{"input":"y"}}"#),
+    patch("status", queries!("/w2/status"), MERGE, r#"{"status":{"phase":"running"}}"#),
+    patch("leave", queries!("/w2"), MERGE, r#"{"metadata":{"labels":{"on":null}}}"#),
+    patch("unseen", queries!("/w2"), MERGE, r#"{"spec":{"input":"z"}}"#),
+    patch("enter-again", queries!("/w2"), MERGE, r#"{"metadata":{"labels":{"on":"2"}}}"#),
+    delete("gone", queries!("/w2"), ""),
+    delete("held", queries!("/w1"), ""),
+    patch("released", queries!("/w1"), MERGE, r#"{"metadata":{"finalizers":null}}"#),
+];

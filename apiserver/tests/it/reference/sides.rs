@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use regex::Regex;
-use reqwest::{Certificate, Client, Identity, Method, RequestBuilder};
+use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -33,6 +33,33 @@ pub(super) struct Answer {
     type_: String,
     warnings: Vec<String>,
     body: Vec<Value>,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let code = response.status().as_u16();
+        let headers = response.headers().clone();
+        let header = |name: &str| -> Vec<String> {
+            let values = headers.get_all(name).iter();
+            values.map(|v| v.to_str().unwrap().to_owned()).collect()
+        };
+        let type_ = header("content-type").join(", ");
+        let text = response.text().await.unwrap();
+        let body = match type_.as_str() {
+            "application/yaml" => vec![serde_saphyr::from_str(&text).unwrap()],
+            _ => parse(&text),
+        };
+        Self {
+            code,
+            type_,
+            warnings: header("warning"),
+            body,
+        }
+    }
+
+    fn mask(&mut self) {
+        self.body.iter_mut().for_each(mask);
+    }
 }
 
 impl fmt::Display for Answer {
@@ -138,6 +165,44 @@ impl Side {
     }
 
     pub(super) async fn send(&mut self, request: &Request) -> Answer {
+        let response = self.begin(request).await;
+        let mut answer = Answer::read(response).await;
+        if let Some(page) = answer.body[0]["metadata"]["continue"].as_str() {
+            self.page = page.to_owned();
+        }
+        answer.mask();
+        if request.path.contains("resourceVersion=0") {
+            // Of what there is already, no order is promised.
+            answer.body.sort_by_key(Value::to_string);
+        }
+        answer
+    }
+
+    /// What watches tell of changes that are made while they are open.
+    pub(super) async fn watch(&mut self, watches: &[Request], changes: &[Request]) -> Vec<Answer> {
+        let mut open = Vec::new();
+        for watch in watches {
+            open.push(self.begin(watch).await);
+        }
+        for change in changes {
+            let answer = self.send(change).await;
+            assert!(
+                answer.code < 300,
+                "{} at {}: {answer}",
+                change.name,
+                self.base
+            );
+        }
+        let mut answers = Vec::new();
+        for watch in open {
+            let mut answer = Answer::read(watch).await;
+            answer.mask();
+            answers.push(answer);
+        }
+        answers
+    }
+
+    async fn begin(&self, request: &Request) -> Response {
         let method = Method::from_bytes(request.method.as_bytes()).unwrap();
         let path = self.filled(request.path).await;
         let body = self.filled(request.body).await;
@@ -152,34 +217,7 @@ impl Side {
                 sent = sent.header(name, value);
             }
         }
-        let response = sent.body(body).send().await.unwrap();
-        let code = response.status().as_u16();
-        let headers = response.headers().clone();
-        let header = |name: &str| {
-            let values = headers.get_all(name).iter();
-            values
-                .map(|v| v.to_str().unwrap().to_owned())
-                .collect::<Vec<_>>()
-        };
-        let text = response.text().await.unwrap();
-        let mut body = match header("content-type").first().map(String::as_str) {
-            Some("application/yaml") => vec![serde_saphyr::from_str(&text).unwrap()],
-            _ => parse(&text),
-        };
-        if let Some(page) = body[0]["metadata"]["continue"].as_str() {
-            self.page = page.to_owned();
-        }
-        body.iter_mut().for_each(mask);
-        if request.path.contains("resourceVersion=0") {
-            // Of what there is already, no order is promised.
-            body.sort_by_key(Value::to_string);
-        }
-        Answer {
-            code,
-            type_: header("content-type").join(", "),
-            warnings: header("warning"),
-            body,
-        }
+        sent.body(body).send().await.unwrap()
     }
 
     /// `{version:NAME}` is a Query's version, `{page}` the last list's `continue`, `{huge}` more than is read.
