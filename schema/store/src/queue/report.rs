@@ -71,6 +71,7 @@ struct Row {
     outcome_started_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
     run_started_at: Option<DateTime<Utc>>,
+    failed: Option<i32>,
 }
 
 impl Row {
@@ -90,6 +91,7 @@ impl Row {
             (None, _, Some(since)) => Stage::Running { since },
             (None, _, None) => Stage::Queued {
                 since: self.enqueued_at,
+                failed: self.failed.unwrap_or(0),
             },
         };
         let facts = Facts {
@@ -135,11 +137,12 @@ impl Store {
             r#"select r.execution, e.uid, e.round, e.namespace, e.name, r.wanted, r.resource_version, e.trace, e.input,
                       e.created_at, e.enqueued_at, o.phase as "phase?", o.class, o.body,
                       o.started_at as outcome_started_at, o.ended_at as "ended_at?",
-                      u.started_at as "run_started_at?"
+                      u.started_at as "run_started_at?", s.attempt as "failed?"
                from queue.reports r
                join queue.executions e on e.id = r.execution
                left join queue.outcomes o on o.execution = r.execution
                left join queue.running u on u.execution = r.execution
+               left join queue.scheduled s on s.execution = r.execution
                where r.execution = any ($1) and r.token = $2"#,
             &executions,
             token,
