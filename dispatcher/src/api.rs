@@ -20,7 +20,13 @@ pub(crate) enum Answer {
     /// 2xx, with the object.
     Object(Value),
     /// It refuses for good.
-    Refused { code: u16, message: String },
+    Refused {
+        code: u16,
+        message: String,
+        /// The object that is not there, in the server's own words. The page of a proxy, or of a server without the
+        /// kind, says 404 as well and knows nothing of the object.
+        missing: Option<String>,
+    },
 }
 
 /// Sends a request and waits a bounded time for its answer.
@@ -47,18 +53,22 @@ fn read(code: u16, body: &[u8]) -> Result<Answer, Unavailable> {
         let cut = || Unavailable(format!("{code} without an object"));
         return json.map(Answer::Object).ok_or_else(cut);
     }
-    let message = json
-        .as_ref()
-        .and_then(|status| status["message"].as_str())
-        .unwrap_or_default();
+    let status = json.unwrap_or_default();
+    let message = status["message"].as_str().unwrap_or_default();
     match code {
         // Not signed in yet, or not any more; overload; and whatever a server or proxy finds wrong with itself.
         401 | 408 | 429 | 500.. => Err(Unavailable(format!("{code} {message}"))),
         code => Ok(Answer::Refused {
             code,
             message: message.to_owned(),
+            missing: missing(code, &status).map(str::to_owned),
         }),
     }
+}
+
+fn missing(code: u16, status: &Value) -> Option<&str> {
+    let says_so = code == 404 && status["kind"] == "Status";
+    status["details"]["name"].as_str().filter(|_| says_so)
 }
 
 #[cfg(test)]
@@ -84,5 +94,24 @@ mod tests {
             assert!(read(code, paths).is_err(), "{code}");
         }
         assert!(read(200, b"{\"cut").is_err());
+    }
+
+    #[test]
+    fn only_a_status_about_the_object_says_that_it_is_gone() {
+        let missing = |code, body: &str| match read(code, body.as_bytes()) {
+            Ok(Answer::Refused { missing, .. }) => missing,
+            other => panic!("{other:?}"),
+        };
+        let status =
+            r#"{"kind": "Status", "code": 404, "details": {"name": "q", "kind": "queries"}}"#;
+        assert_eq!(missing(404, status).as_deref(), Some("q"));
+        assert_eq!(missing(409, status), None);
+        for page in [
+            "<html>not found</html>",
+            r#"{"details": {"name": "q"}}"#,
+            r#"{"kind": "Status", "code": 404, "details": {}}"#,
+        ] {
+            assert_eq!(missing(404, page), None, "{page}");
+        }
     }
 }

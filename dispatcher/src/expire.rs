@@ -64,11 +64,13 @@ async fn delete(
             tracing::debug!(%uid, namespace, name, "a query is deleted at its ttl");
         }
         // It is gone, or another one has its name: in both cases this execution has no object.
-        Ok(Answer::Refused { code: 404, .. }) => intents.send(uid, Intent::Forget),
-        Ok(Answer::Refused { code: 409, message }) if message.contains("UID") => {
+        Ok(Answer::Refused { missing, .. }) if missing.as_ref() == Some(&name) => {
             intents.send(uid, Intent::Forget)
         }
-        Ok(Answer::Refused { code, message }) => {
+        Ok(Answer::Refused {
+            code: 409, message, ..
+        }) if message.contains("UID") => intents.send(uid, Intent::Forget),
+        Ok(Answer::Refused { code, message, .. }) => {
             tracing::warn!(%uid, namespace, name, code, message, "a query cannot be deleted at its ttl");
         }
         Err(error) => {

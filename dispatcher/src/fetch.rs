@@ -63,7 +63,7 @@ impl Objects {
                 "the dispatcher may not read it; grant its service account the right to get {}",
                 plural(key.kind)
             ))),
-            Answer::Refused { code, message } => {
+            Answer::Refused { code, message, .. } => {
                 Some(Object::Unusable(format!("{code} {message}")))
             }
         })

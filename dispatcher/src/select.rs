@@ -84,7 +84,9 @@ impl Selections {
                         plural(*kind)
                     )));
                 }
-                Answer::Refused { code, message } => return Ok(Err(format!("{code} {message}"))),
+                Answer::Refused { code, message, .. } => {
+                    return Ok(Err(format!("{code} {message}")));
+                }
             };
             if let Some(name) = list["items"][0]["metadata"]["name"].as_str() {
                 return Ok(Ok(Some(name.to_owned())));

@@ -157,8 +157,8 @@ impl Watcher {
                     .map(Some)
                     .map_err(|error| Unavailable(error.to_string()))
             }
-            Answer::Refused { code: 404, .. } => Ok(None),
-            Answer::Refused { code, message } => Err(Unavailable(format!("{code} {message}"))),
+            Answer::Refused { missing, .. } if missing.as_deref() == Some(name) => Ok(None),
+            Answer::Refused { code, message, .. } => Err(Unavailable(format!("{code} {message}"))),
         }
     }
 
