@@ -1,5 +1,7 @@
 //! Databases for tests: one local server per test process, one database per test, cloned from a migrated template.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ark_postgres::{Choice, Options, Server};
@@ -8,12 +10,17 @@ use tokio::sync::OnceCell;
 use crate::{ConnectOptions, Store};
 
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+/// How the folders of test processes begin, and the file in them that the process holds.
+const PREFIX: &str = "arkt";
+const LOCK: &str = "lock";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 struct Cluster {
     server: std::sync::Mutex<Option<Server>>,
     data_dir: std::sync::Mutex<Option<tempfile::TempDir>>,
     url: String,
+    _lock: Option<File>,
 }
 
 /// A database of its own.
@@ -71,12 +78,13 @@ async fn start() -> Cluster {
             server: None.into(),
             data_dir: None.into(),
             url,
+            _lock: None,
         };
         prepare_template(&cluster.url).await;
         return cluster;
     }
     let data_dir = tempfile::Builder::new()
-        .prefix("arkt")
+        .prefix(PREFIX)
         .tempdir_in(ark_postgres::temporary_dir())
         .expect("a temporary folder");
     let settings = [
@@ -93,17 +101,41 @@ async fn start() -> Cluster {
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect(),
     };
+    let lock = hold(data_dir.path()).expect("a file in our folder");
     let server = Server::start(options)
         .await
         .expect("a Postgres server for tests");
+    // Its start has ended the servers of test processes that are gone.
+    remove_leftovers(&ark_postgres::temporary_dir());
     let url = server.url().to_owned();
     let cluster = Cluster {
         server: Some(server).into(),
         data_dir: Some(data_dir).into(),
         url,
+        _lock: Some(lock),
     };
     prepare_template(&cluster.url).await;
     cluster
+}
+
+/// Marks a folder as in use until this process ends, however it ends.
+fn hold(folder: &Path) -> std::io::Result<File> {
+    let unseen = folder.join("lock.new");
+    let lock = File::create(&unseen)?;
+    lock.lock()?;
+    std::fs::rename(unseen, folder.join(LOCK))?;
+    Ok(lock)
+}
+
+/// Removes the folders of test processes that are gone: a process that ends does not drop what is static.
+fn remove_leftovers(temporary: &Path) {
+    for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let unlocked = |file: File| file.try_lock().is_ok();
+        if is_ours && File::open(entry.path().join(LOCK)).is_ok_and(unlocked) {
+            std::fs::remove_dir_all(entry.path()).ok();
+        }
+    }
 }
 
 async fn prepare_template(url: &str) {
