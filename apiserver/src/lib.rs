@@ -2,7 +2,8 @@
 //!
 //! [`run`] serves them alone, without a cluster, over HTTPS with credentials of its own. A request comes through `front`
 //! to its file in `verbs`; what it writes goes through `admit` and `storage::commit`; every change goes through
-//! `storage::follower` to each `verbs::watch`; what is answered goes through `render`.
+//! `storage::follower` to each `verbs::watch`; what is answered goes through `render`. Core kinds also come and go as
+//! `protobuf`, whose messages are at the same time the types that their JSON is held against.
 
 mod admit;
 mod catalog;
