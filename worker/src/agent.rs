@@ -9,7 +9,7 @@ use crate::output_schema::OutputSchema;
 use crate::prompt;
 use crate::provider::{Caller, Finish, Message, Reply, Request, ToolCall};
 use crate::run::Scene;
-use crate::steps::request_hash;
+use crate::steps::{request_hash, unreadable};
 use crate::tool::{self, ToolResult};
 
 /// Tool calls of one turn that run at the same time.
@@ -176,7 +176,7 @@ async fn ask(
 ) -> Result<Reply, Halt> {
     let hash = request_hash(&(&model.model, &model.properties, &request));
     if let Some(body) = scene.journal.replay(path, hash).await? {
-        return serde_json::from_str(&body).map_err(|_| unreadable_step(path).into());
+        return serde_json::from_str(&body).map_err(|_| unreadable(path).into());
     }
     let caller = Caller {
         execution: scene.id,
@@ -285,11 +285,4 @@ fn outcome(
         usage: scene.journal.usage(),
         warnings,
     }
-}
-
-fn unreadable_step(path: &str) -> Failure {
-    Failure::new(
-        Class::Internal,
-        format!("The committed step {path} cannot be read by this version."),
-    )
 }

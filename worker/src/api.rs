@@ -18,9 +18,10 @@ pub(crate) enum Refusal {
     Refused {
         /// HTTP status, 400 to 499.
         code: u16,
-        /// Whether it says so in a Status object: then it knows the kind.
-        is_status: bool,
         message: String,
+        /// The object that is not there, in the server's own words. The page of a proxy, or of a server without the
+        /// kind, says 404 as well and knows nothing of the object.
+        missing: Option<String>,
     },
     /// No answer, or one that may be different soon.
     Unavailable(String),
@@ -59,33 +60,33 @@ fn read<T: DeserializeOwned>(code: u16, body: &[u8]) -> Result<T, Refusal> {
         401 | 408 | 429 | 500.. => Err(Refusal::Unavailable(format!("HTTP {code} {message}"))),
         code => Err(Refusal::Refused {
             code,
-            is_status: status["kind"] == "Status",
             message: message.to_owned(),
+            missing: missing(code, &status).map(str::to_owned),
         }),
     }
+}
+
+fn missing(code: u16, status: &Value) -> Option<&str> {
+    let says_so = code == 404 && status["kind"] == "Status";
+    status["details"]["name"].as_str().filter(|_| says_so)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(code: u16, body: &str) -> Option<(u16, bool)> {
+    fn refused(code: u16, body: &str) -> (u16, Option<String>) {
         match read::<Value>(code, body.as_bytes()) {
-            Err(Refusal::Refused {
-                code, is_status, ..
-            }) => Some((code, is_status)),
-            _ => None,
+            Err(Refusal::Refused { code, missing, .. }) => (code, missing),
+            other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn the_status_counts_whatever_the_body_is() {
         let paths = r#"{"paths": ["/apis"]}"#;
-        let status = r#"{"kind": "Status", "code": 404, "message": "no"}"#;
-        assert_eq!(refused(404, paths), Some((404, false)));
-        assert_eq!(refused(404, "page not found"), Some((404, false)));
-        assert_eq!(refused(404, status), Some((404, true)));
-        assert_eq!(refused(409, status), Some((409, true)));
+        assert_eq!(refused(404, paths), (404, None));
+        assert_eq!(refused(409, paths), (409, None));
         for code in [401, 429, 500, 502, 503] {
             assert!(matches!(
                 read::<Value>(code, paths.as_bytes()),
@@ -97,5 +98,20 @@ mod tests {
             read::<Value>(200, b"{\"cut"),
             Err(Refusal::Unavailable(_))
         ));
+    }
+
+    #[test]
+    fn only_a_status_about_the_object_says_that_it_is_gone() {
+        let status =
+            r#"{"kind": "Status", "code": 404, "details": {"name": "q", "kind": "queries"}}"#;
+        assert_eq!(refused(404, status), (404, Some("q".to_owned())));
+        assert_eq!(refused(409, status), (409, None));
+        for page in [
+            "<html>not found</html>",
+            r#"{"details": {"name": "q"}}"#,
+            r#"{"kind": "Status", "code": 404, "details": {}}"#,
+        ] {
+            assert_eq!(refused(404, page), (404, None), "{page}");
+        }
     }
 }

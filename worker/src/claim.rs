@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ark_plan::{Class, FORMAT, Outcome};
+use ark_plan::{Class, FORMAT, Outcome, Plan, Usage};
 use ark_store::{Claimed, Look, Run, Step};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use crate::backoff::Backoff;
 use crate::finish::Ending;
 use crate::gate::Lease;
 use crate::process::Process;
-use crate::run::{Job, execute};
+use crate::run::{Job, execute, stopped, timed_out};
 use crate::runs::{Handle, Stop};
 use crate::slots::{Slot, Slots};
 
@@ -164,65 +164,111 @@ struct Entered {
     slot: Slot,
 }
 
+/// Plans by their hash and committed steps by their execution.
+type Stored = (HashMap<[u8; 32], Arc<Plan>>, HashMap<i64, Vec<Step>>);
+
 /// Reads plans and past steps of a whole claim in two statements and lets the runs go.
-async fn load(process: Arc<Process>, entered: Vec<Entered>, tasks: &TaskTracker) {
+async fn load(process: Arc<Process>, mut entered: Vec<Entered>, tasks: &TaskTracker) {
+    let mut backoff = Backoff::database();
+    while !entered.is_empty() {
+        match stored(&process, &entered).await {
+            Ok(stored) => return let_go(&process, entered, stored, tasks),
+            Err(error) if error.is_unavailable() => {
+                tracing::warn!(%error, runs = entered.len(), "plans and steps cannot be read yet");
+            }
+            Err(error) => return load_apart(process, entered, &error, tasks).await,
+        }
+        backoff.sleep().await;
+        entered = entered
+            .into_iter()
+            .filter_map(|one| one.still_wanted(&process))
+            .collect();
+    }
+}
+
+/// What cannot be read harms only its own run.
+async fn load_apart(
+    process: Arc<Process>,
+    entered: Vec<Entered>,
+    error: &ark_store::Error,
+    tasks: &TaskTracker,
+) {
+    let alone = entered.len() == 1;
+    for one in entered {
+        if alone {
+            tracing::error!(%error, execution = one.run.execution, "what is stored of an execution cannot be read");
+            let sentence =
+                "What is stored of this execution cannot be read; the worker's log says why.";
+            let outcome = Outcome::error(Class::Internal, sentence);
+            one.end(&process, Ending::Outcome(outcome));
+        } else {
+            Box::pin(load(Arc::clone(&process), vec![one], tasks)).await;
+        }
+    }
+}
+
+async fn stored(process: &Process, entered: &[Entered]) -> Result<Stored, ark_store::Error> {
     let hashes: Vec<_> = entered.iter().map(|one| one.run.plan).collect();
     let resumed: Vec<_> = entered
         .iter()
         .filter(|one| one.run.resumed)
         .map(|one| one.run.execution)
         .collect();
-    let mut backoff = Backoff::database();
-    let (plans, mut past) = loop {
-        let (plans, steps) = tokio::join!(
-            process.plans.get(&process.store, &hashes),
-            past(&process, &resumed)
-        );
-        match (plans, steps) {
-            (Ok(plans), Ok(steps)) => break (plans, steps),
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%error, "plans and steps cannot be read yet")
-            }
-        }
-        if entered
-            .iter()
-            .all(|one| one.handle.stop_asked() == Some(Stop::Lost))
-        {
-            entered
-                .iter()
-                .for_each(|one| process.runs.remove(&one.handle));
-            return;
-        }
-        backoff.sleep().await;
-    };
-    for Entered {
-        run,
-        deadline,
-        handle,
-        slot,
-    } in entered
-    {
-        let Some(plan) = plans.get(&run.plan).cloned() else {
+    tokio::try_join!(
+        process.plans.get(&process.store, &hashes),
+        past(process, &resumed)
+    )
+}
+
+fn let_go(
+    process: &Arc<Process>,
+    entered: Vec<Entered>,
+    (plans, mut past): Stored,
+    tasks: &TaskTracker,
+) {
+    for one in entered {
+        let Some(plan) = plans.get(&one.run.plan).cloned() else {
             let sentence = "The stored plan of this execution cannot be read by this version.";
-            process.finisher.end(
-                handle,
-                slot,
-                Ending::Outcome(Outcome::error(Class::Internal, sentence)),
-            );
+            let outcome = Outcome::error(Class::Internal, sentence);
+            one.end(process, Ending::Outcome(outcome));
             continue;
         };
+        let Entered {
+            run,
+            deadline,
+            handle,
+            slot,
+        } = one;
         let past = past.remove(&run.execution).unwrap_or_default();
-        tasks.spawn(execute(
-            Arc::clone(&process),
-            Job {
-                run,
-                plan,
-                past,
-                deadline,
-                handle,
-                slot,
-            },
-        ));
+        let job = Job {
+            run,
+            plan,
+            past,
+            deadline,
+            handle,
+            slot,
+        };
+        tasks.spawn(execute(Arc::clone(process), job));
+    }
+}
+
+impl Entered {
+    /// Itself, unless it was stopped or its deadline passed while it waited: then it ends, and frees its slot.
+    fn still_wanted(self, process: &Process) -> Option<Self> {
+        let ending = match self.handle.stop_asked() {
+            Some(stop) => stopped(stop, Usage::default()),
+            None if Instant::now() < self.deadline => return Some(self),
+            None => Some(timed_out(Usage::default())),
+        };
+        match ending {
+            Some(ending) => self.end(process, ending),
+            None => process.runs.remove(&self.handle),
+        }
+        None
+    }
+
+    fn end(self, process: &Process, ending: Ending) {
+        process.finisher.end(self.handle, self.slot, ending);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ark_store::{Intent, RunningRow, Store};
+use ark_store::{Intent, Retry, RunningRow, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,8 +35,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Returns the rows that memory does not know. Those that it did not know the last time either are given back: what has
-/// just been claimed is not in memory yet.
+/// Returns the rows that memory does not know. Those that it did not know the last time either go back to the queue: what
+/// has just been claimed is not in memory yet. Any of them may have committed a step, so they go back as started.
 async fn compare(
     store: &Store,
     runs: &Runs,
@@ -53,14 +53,19 @@ async fn compare(
     let orphans: Vec<_> = strangers
         .iter()
         .filter(|run| strangers_before.contains(run))
-        .copied()
+        .map(|&(execution, run_token)| Retry {
+            execution,
+            run_token,
+            delay: Duration::ZERO,
+            attempt_counts: false,
+        })
         .collect();
     if !orphans.is_empty() {
         tracing::warn!(
             count = orphans.len(),
             "giving back runs that this process does not know"
         );
-        store.give_back(&orphans).await?;
+        store.retry_later(&orphans).await?;
     }
     for run in known.iter().filter(|run| run.incarnation == incarnation) {
         let row = RunningRow {

@@ -10,8 +10,10 @@ use uuid::Uuid;
 use crate::failure::Halt;
 use crate::runs::Handle;
 
-/// How long after sending an acknowledged beat calls may start. An incarnation dies six ticks, at least 5.4 s, after its
-/// last beat; the difference is what a call's start may be late.
+/// How long after sending an acknowledged beat calls may start. An incarnation dies when the clock is six ticks past its
+/// last beat. The first of them may be committed just after the beat has read the clock, and up to 0.9 s after it was
+/// made, so that the next one is due at once; four more take 0.9 s each. An incarnation lives at least 3.6 s, usually
+/// over 4.5 s; the difference is what a call's start may be late.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// The newest acknowledged beat.

@@ -63,7 +63,7 @@ impl Queries {
         let request = requests(namespace)
             .get(name, &GetParams::default())
             .map_err(|error| Refusal::Other(error.to_string()))?;
-        let object = self.send(request).await?;
+        let object = self.send(name, request).await?;
         Ok(Query {
             uid: object.metadata.uid,
             resource_version: object.metadata.resource_version,
@@ -89,12 +89,13 @@ impl Queries {
         {
             request.headers_mut().insert("traceparent", trace);
         }
-        let object = self.send(request).await?;
+        let object = self.send(&report.name, request).await?;
         Ok(Some(object.metadata.resource_version).filter(|version| !version.is_empty()))
     }
 
-    async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Object, Refusal> {
-        api::send(&self.client, request).await.map_err(refusal)
+    async fn send(&self, name: &str, request: http::Request<Vec<u8>>) -> Result<Object, Refusal> {
+        let object = api::send(&self.client, request).await;
+        object.map_err(|refused| refusal(name, refused))
     }
 }
 
@@ -104,10 +105,12 @@ fn requests(namespace: &str) -> Request {
     ))
 }
 
-fn refusal(refusal: api::Refusal) -> Refusal {
+fn refusal(name: &str, refusal: api::Refusal) -> Refusal {
     match refusal {
+        api::Refusal::Refused { missing, .. } if missing.as_deref() == Some(name) => {
+            Refusal::NotFound
+        }
         api::Refusal::Refused { code, message, .. } => match code {
-            404 => Refusal::NotFound,
             409 => Refusal::Conflict,
             413 | 422 => Refusal::Unfit(message),
             code => Refusal::Other(format!("HTTP {code}: {message}")),

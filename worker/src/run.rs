@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ark_plan::{Class, Input, Outcome, Plan, Target};
+use ark_plan::{Class, Input, Outcome, Plan, Target, Usage};
 use ark_store::{Run, Step};
 use futures::FutureExt;
 use tokio::time::Instant;
@@ -77,16 +77,14 @@ async fn drive(process: Arc<Process>, job: Job) {
     );
     let ending = tokio::select! {
         biased;
-        stop = handle.stopped() => stopped(stop, &journal),
-        () = tokio::time::sleep_until(deadline) => Some(Ending::Outcome(Outcome {
-            usage: journal.usage(),
-            ..timed_out()
-        })),
+        stop = handle.stopped() => stopped(stop, journal.usage()),
+        () = tokio::time::sleep_until(deadline) => Some(timed_out(journal.usage())),
         result = AssertUnwindSafe(answer(&process, &run, &plan, &journal, &handle)).catch_unwind() => match result.unwrap_or_else(|_| Err(panicked())) {
             Ok(outcome) => Some(Ending::Outcome(outcome)),
-            Err(Halt::Canceled) => stopped(Stop::Canceled, &journal),
-            // The gate was shut by whoever stopped the run, or a fenced write found it elsewhere.
-            Err(Halt::Lost) => handle.stop_asked().and_then(|stop| stopped(stop, &journal)),
+            Err(Halt::Canceled) => stopped(Stop::Canceled, journal.usage()),
+            // The gate was shut by whoever stopped the run, or a fenced write found it elsewhere. It may still be here
+            // when the answer to an earlier try of that write was lost: then it goes on from what is committed.
+            Err(Halt::Lost) => stopped(handle.stop_asked().unwrap_or(Stop::Drained), journal.usage()),
             Err(Halt::Failed(failure)) => Some(failed(&run, failure, &journal, deadline)),
         },
     };
@@ -133,10 +131,10 @@ async fn answer(
 }
 
 /// What becomes of a run that was told to stop; `None`: nothing may be written.
-fn stopped(stop: Stop, journal: &Journal<'_>) -> Option<Ending> {
+pub(crate) fn stopped(stop: Stop, usage: Usage) -> Option<Ending> {
     match stop {
         Stop::Canceled => Some(Ending::Outcome(Outcome {
-            usage: journal.usage(),
+            usage,
             ..Outcome::canceled()
         })),
         Stop::Lost => None,
@@ -188,11 +186,13 @@ fn failed(run: &Run, failure: Failure, journal: &Journal<'_>, deadline: Instant)
     }
 }
 
-fn timed_out() -> Outcome {
-    Outcome::error(
-        Class::TimedOutInExecution,
-        "the query was not finished within its timeout; raise spec.timeout",
-    )
+/// The end of a run whose deadline has passed.
+pub(crate) fn timed_out(usage: Usage) -> Ending {
+    let sentence = "the query was not finished within its timeout; raise spec.timeout";
+    Ending::Outcome(Outcome {
+        usage,
+        ..Outcome::error(Class::TimedOutInExecution, sentence)
+    })
 }
 
 /// One run's fault must neither keep its slot nor leave its row to nobody.

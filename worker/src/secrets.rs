@@ -138,7 +138,7 @@ fn is_fresh(read: &(Instant, Arc<Secret>)) -> bool {
 }
 
 fn unreadable(namespace: &str, name: &str, refusal: &Refusal) -> Failure {
-    let (code, is_status) = match refusal {
+    let (code, missed) = match refusal {
         Refusal::Unavailable(why) => {
             tracing::debug!(namespace, name, why, "a Secret cannot be read");
             return Failure::new(
@@ -146,12 +146,10 @@ fn unreadable(namespace: &str, name: &str, refusal: &Refusal) -> Failure {
                 format!("The Kubernetes API cannot be reached to read Secret {namespace}/{name}."),
             );
         }
-        Refusal::Refused {
-            code, is_status, ..
-        } => (*code, *is_status),
+        Refusal::Refused { code, missing, .. } => (*code, missing.as_deref()),
     };
     let why = match code {
-        404 if is_status => return missing(namespace, name),
+        404 if missed == Some(name) => return missing(namespace, name),
         404 => {
             "The Kubernetes API server has no Secrets; give the worker the address of one that has"
         }
@@ -191,22 +189,19 @@ mod tests {
 
     #[test]
     fn only_an_outage_is_worth_another_attempt() {
-        let refused = |code, is_status| {
-            let message = String::new();
-            unreadable(
-                "n",
-                "s",
-                &Refusal::Refused {
-                    code,
-                    is_status,
-                    message,
-                },
-            )
+        let refused = |code, missing: Option<&str>| {
+            let refusal = Refusal::Refused {
+                code,
+                message: String::new(),
+                missing: missing.map(str::to_owned),
+            };
+            unreadable("n", "s", &refusal)
         };
-        for (code, is_status) in [(404, true), (404, false), (403, true), (405, false)] {
-            assert_eq!(refused(code, is_status).class, Class::Configuration);
+        for (code, missing) in [(404, Some("s")), (404, None), (403, None), (405, None)] {
+            assert_eq!(refused(code, missing).class, Class::Configuration);
         }
-        assert!(refused(404, false).sentence.contains("has no Secrets"));
+        assert!(refused(404, Some("s")).sentence.contains("does not exist"));
+        assert!(refused(404, None).sentence.contains("has no Secrets"));
         let outage = unreadable("n", "s", &Refusal::Unavailable("HTTP 502".into()));
         assert!(outage.class.is_retryable());
     }

@@ -142,6 +142,10 @@ impl<'r> Journal<'r> {
         body: String,
         usage: Usage,
     ) -> Result<(), Halt> {
+        // From here on nobody may give the run back as one that never started.
+        if !self.handle.begin() {
+            return Err(Halt::Lost);
+        }
         let step = NewStep {
             execution: self.handle.execution,
             run_token: self.handle.run_token,
@@ -216,6 +220,14 @@ fn unsafe_repeat(path: &str) -> Failure {
     )
 }
 
+/// A committed step whose body another version wrote in its own way; to do it again would be paid for again.
+pub(crate) fn unreadable(path: &str) -> Failure {
+    Failure::new(
+        Class::Internal,
+        format!("The committed step {path} cannot be read by this version."),
+    )
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -223,6 +235,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::{Runs, Stop};
 
     const ONE: [u8; 32] = [1; 32];
     const TWO: [u8; 32] = [2; 32];
@@ -287,5 +300,21 @@ mod tests {
             look(&closed, "call.1", ONE),
             Replay::Done("body of call.1".into())
         );
+    }
+
+    #[tokio::test]
+    async fn a_run_that_commits_a_step_has_begun() {
+        let store = ark_store::testing::database().await.store;
+        let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
+        let runs = Runs::default();
+        let incarnation = uuid::Uuid::new_v4();
+        runs.begin_incarnation(incarnation);
+        let handle = runs.insert(1, uuid::Uuid::new_v4(), incarnation).unwrap();
+        let (writer, writing) = StepWriter::new(store.clone(), metrics.clone());
+        tokio::spawn(writing);
+        let journal = Journal::new(&handle, writer, &store, &metrics, Vec::new());
+        let committed = journal.result("call.1", ONE, "{}".to_owned()).await;
+        assert_eq!(committed, Err(Halt::Lost), "it has no row");
+        assert!(!handle.stop(Stop::GiveBack));
     }
 }

@@ -9,6 +9,7 @@ use super::Settings;
 use super::address::{address, base_url, messages_path, owner};
 use super::overrides::Route;
 use super::properties::set_property;
+use super::unreachable::Callee;
 use crate::failure::Failure;
 use crate::headers;
 use crate::secrets::Secrets;
@@ -33,6 +34,7 @@ pub(super) struct Endpoint {
     /// The provider by the names of OpenTelemetry's conventions.
     pub(super) provider: &'static str,
     pub(super) protocol: Protocol,
+    pub(super) callee: Callee,
     pub(super) url: Url,
     pub(super) model: String,
     pub(super) headers: HeaderMap,
@@ -73,6 +75,8 @@ impl Endpoint {
             "anthropic" => Self::anthropic(model, &base, key, version)?,
             other => return Err(unsupported(model, other)),
         };
+        let is_open = routed || matches!(model.base_url, Source::Literal(_));
+        endpoint.callee = Callee::new(model, &endpoint.url, is_open);
         endpoint.model = name.expose().to_owned();
         endpoint.properties = properties(&model.properties, input, secrets).await?;
         // The Query's own overrides come last and win.
@@ -87,7 +91,7 @@ impl Endpoint {
 
     fn openai(model: &ModelPlan, base: &str, key: Option<String>) -> Result<Self, Failure> {
         let url = address(model, base, &["chat", "completions"])?;
-        let mut endpoint = Self::new("openai", Protocol::OpenAi, url);
+        let mut endpoint = Self::new("openai", Protocol::OpenAi, model, url);
         if let Some(key) = key {
             endpoint.header(model, AUTHORIZATION.as_str(), &format!("Bearer {key}"))?;
         }
@@ -106,7 +110,7 @@ impl Endpoint {
         let mut url = address(model, base, &path)?;
         let version = version.as_deref().unwrap_or(AZURE_API_VERSION);
         url.query_pairs_mut().append_pair("api-version", version);
-        let mut endpoint = Self::new("azure.ai.openai", Protocol::OpenAi, url);
+        let mut endpoint = Self::new("azure.ai.openai", Protocol::OpenAi, model, url);
         let key = key.ok_or_else(|| azure_needs_a_key(model))?;
         endpoint.header(model, "api-key", &key)?;
         Ok(endpoint)
@@ -119,7 +123,7 @@ impl Endpoint {
         version: Option<String>,
     ) -> Result<Self, Failure> {
         let url = address(model, base, messages_path(base))?;
-        let mut endpoint = Self::new("anthropic", Protocol::Anthropic, url);
+        let mut endpoint = Self::new("anthropic", Protocol::Anthropic, model, url);
         if let Some(key) = key {
             endpoint.header(model, "x-api-key", &key)?;
         }
@@ -128,10 +132,11 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    fn new(provider: &'static str, protocol: Protocol, url: Url) -> Self {
+    fn new(provider: &'static str, protocol: Protocol, model: &ModelPlan, url: Url) -> Self {
         Self {
             provider,
             protocol,
+            callee: Callee::new(model, &url, true),
             url,
             model: String::new(),
             headers: HeaderMap::new(),

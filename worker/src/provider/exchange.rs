@@ -48,7 +48,7 @@ pub(super) async fn complete(
     let response = timeout_at(clocks.first_token, sending)
         .await
         .map_err(|_| clocks.silent(false))?
-        .map_err(|error| unreachable(&error))?;
+        .map_err(|error| endpoint.callee.unreachable(&error))?;
     if !response.status().is_success() {
         return Err(refused(response, &clocks).await);
     }
@@ -223,17 +223,6 @@ fn header_contains(headers: &HeaderMap, part: &str) -> bool {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|text| text.contains(part))
-}
-
-fn unreachable(error: &reqwest::Error) -> Failure {
-    // The error's text holds the address, which may come from a Secret.
-    let what = if error.is_connect() || error.is_timeout() {
-        "The provider cannot be reached; check baseUrl, the network and the certificate"
-    } else {
-        "The connection to the provider broke before it answered"
-    };
-    tracing::debug!(reason = ?std::error::Error::source(error), "a model call could not be sent");
-    Failure::new(Class::Transport, format!("{what}."))
 }
 
 /// The stream ended or broke without a finish: what was received is discarded, never shown as an answer.

@@ -11,6 +11,7 @@ mod overrides;
 mod properties;
 mod retry_after;
 mod sse;
+mod unreachable;
 
 use std::time::{Duration, Instant};
 

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use crate::failure::Halt;
 use crate::metrics::Metrics;
 use crate::run::Scene;
-use crate::steps::request_hash;
+use crate::steps::{request_hash, unreadable};
 use crate::trace;
 
 /// What a tool returned, as it is committed and given to the model.
@@ -63,10 +63,8 @@ pub(crate) async fn call(
     arguments: &str,
 ) -> Result<ToolResult, Halt> {
     let hash = request_hash(&(tool, arguments));
-    if let Some(body) = scene.journal.replay(path, hash).await?
-        && let Ok(result) = serde_json::from_str(&body)
-    {
-        return Ok(result);
+    if let Some(body) = scene.journal.replay(path, hash).await? {
+        return serde_json::from_str(&body).map_err(|_| unreadable(path).into());
     }
     let span = trace::execute_tool(tool, path, id);
     let result = make(scene, path, tool, hash, arguments)

@@ -238,7 +238,9 @@ async fn a_provider_that_is_not_there_or_hangs_up_is_asked_again() {
     });
     let worker = bench.worker(4);
     let names = ["hangs-up", "gone"];
-    for (name, address) in names.into_iter().zip(addresses) {
+    let causes = ["the connection broke", "connection refused; check baseUrl"];
+    let mut said = Vec::new();
+    for (name, address) in names.into_iter().zip(&addresses) {
         let mut model = bench.model();
         model.base_url = Source::Literal(format!("http://{address}/v1"));
         let timeout = Duration::from_secs(4);
@@ -250,8 +252,13 @@ async fn a_provider_that_is_not_there_or_hangs_up_is_asked_again() {
         let status = bench.kubernetes.ended(name).await;
         assert_eq!(status["phase"], "error", "{name}: {status}");
         assert_eq!(classes.of(name).as_deref(), Some("Transport"), "{name}");
+        said.push(status["conditions"][0]["message"].to_string());
     }
     worker.stop().await;
+    for ((address, said), cause) in addresses.iter().zip(said).zip(causes) {
+        let sentence = format!("Transport: Model default/m at http://{address}: {cause}");
+        assert!(said.contains(&sentence), "{said}");
+    }
     assert!(connections.load(Ordering::Relaxed) > 1);
 }
 

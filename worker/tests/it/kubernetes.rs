@@ -146,7 +146,7 @@ type Named = Path<(String, String)>;
 async fn read_query(State(kubernetes): State<Kubernetes>, Path((_, name)): Named) -> Response {
     let objects = kubernetes.objects.lock().unwrap();
     objects.queries.get(&name).map_or_else(
-        || refuse(404, "NotFound"),
+        || missing(&name),
         |query| Json(query.clone()).into_response(),
     )
 }
@@ -154,7 +154,7 @@ async fn read_query(State(kubernetes): State<Kubernetes>, Path((_, name)): Named
 async fn read_secret(State(kubernetes): State<Kubernetes>, Path((_, name)): Named) -> Response {
     let objects = kubernetes.objects.lock().unwrap();
     objects.secrets.get(&name).map_or_else(
-        || refuse(404, "NotFound"),
+        || missing(&name),
         |secret| Json(secret.clone()).into_response(),
     )
 }
@@ -174,7 +174,7 @@ async fn patch_status(
         return refuse(422, "Invalid");
     }
     let Some(query) = objects.queries.get_mut(&name) else {
-        return refuse(404, "NotFound");
+        return missing(&name);
     };
     if patch["metadata"]["resourceVersion"] != query["metadata"]["resourceVersion"] {
         return refuse(409, "Conflict");
@@ -192,7 +192,16 @@ async fn patch_status(
     Json(query).into_response()
 }
 
+fn missing(name: &str) -> Response {
+    refuse_with(404, "NotFound", json!({"name": name}))
+}
+
 fn refuse(code: u16, reason: &str) -> Response {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code});
+    refuse_with(code, reason, json!({}))
+}
+
+fn refuse_with(code: u16, reason: &str, details: Value) -> Response {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code,
+        "details": details});
     (StatusCode::from_u16(code).unwrap(), Json(status)).into_response()
 }

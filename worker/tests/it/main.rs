@@ -10,6 +10,7 @@ mod ends;
 mod failures;
 mod faults;
 mod outage;
+mod past;
 mod providers;
 mod reports;
 mod structured;

@@ -1,0 +1,88 @@
+//! What earlier runs committed: found again by whoever goes on, also where a run or its database went astray.
+
+use std::time::Duration;
+
+use ark_plan::Usage;
+use ark_store::Retry;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::bench::{Bench, content, until};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Enters a step of an unknown run for the Query.
+async fn insert_step(bench: &Bench, query: &str, kind: i16) {
+    let mut connection = PgConnection::connect(&bench.url).await.unwrap();
+    let inserted = sqlx::query(
+        "insert into queue.steps (execution, path, kind, run_token, request_hash, body, usage)
+         select id, 'turn.1', $2, $3, $4, '{}', $5 from queue.executions where name = $1",
+    )
+    .bind(query)
+    .bind(kind)
+    .bind(Uuid::new_v4())
+    .bind(vec![0u8; 32])
+    .bind(serde_json::to_value(Usage::default()).unwrap())
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(inserted.rows_affected(), 1);
+}
+
+#[tokio::test]
+async fn a_run_whose_step_finds_another_in_its_place_goes_on_from_that() {
+    let bench = Bench::new(Duration::from_secs(1)).await;
+    let worker = bench.worker(4);
+    bench
+        .ask("q", bench.agent(Vec::new()), "hello", MINUTE)
+        .await;
+    until(async || bench.store.totals().await.unwrap().running == 1).await;
+    insert_step(&bench, "q", 1).await;
+    let status = bench.kubernetes.ended("q").await;
+    worker.stop().await;
+    assert_eq!(content(&status), bench.expected("hello"), "{status}");
+    assert_eq!(bench.paths(), [("turn.1".to_owned(), 2)]);
+    assert!(
+        bench.requests().iter().all(|line| line.attempt == Some(1)),
+        "it is not held against the run"
+    );
+}
+
+#[tokio::test]
+async fn a_past_that_cannot_be_read_harms_only_its_own_run() {
+    let bench = Bench::new(Duration::ZERO).await;
+    for name in ["good", "bad"] {
+        bench.ask(name, bench.agent(Vec::new()), name, MINUTE).await;
+    }
+    let (incarnation, run_token) = (Uuid::new_v4(), Uuid::new_v4());
+    bench
+        .store
+        .register(incarnation, "earlier", 2)
+        .await
+        .unwrap();
+    let claimed = bench
+        .store
+        .claim(incarnation, run_token, 2, ark_plan::FORMAT, &[])
+        .await
+        .unwrap();
+    let again = |run: &ark_store::Run| Retry {
+        execution: run.execution,
+        run_token,
+        delay: Duration::ZERO,
+        attempt_counts: false,
+    };
+    let again: Vec<_> = claimed.runs.iter().map(again).collect();
+    assert_eq!(again.len(), 2);
+    insert_step(&bench, "bad", 9).await;
+    bench.store.retry_later(&again).await.unwrap();
+    let worker = bench.worker(4);
+    let (good, bad) = (
+        bench.kubernetes.ended("good").await,
+        bench.kubernetes.ended("bad").await,
+    );
+    worker.stop().await;
+    assert_eq!(content(&good), bench.expected("good"), "{good}");
+    let message = bad["conditions"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("Internal: "), "{bad}");
+    assert_eq!(bench.requests().len(), 1);
+}
