@@ -55,8 +55,8 @@ fn report(query: &Query, name: &str, checks: &[(&str, bool)]) -> Reply {
 /// `/version`: the Kubernetes version whose behaviour this server follows.
 pub(crate) fn version() -> Value {
     json!({
-        "major": "1", "minor": "34",
-        "gitVersion": format!("v1.34.0+ark-{}", env!("CARGO_PKG_VERSION")),
+        "major": "1", "minor": "33",
+        "gitVersion": format!("v1.33.0+ark-{}", env!("CARGO_PKG_VERSION")),
         "gitCommit": "", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "", "compiler": "rustc",
         "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),

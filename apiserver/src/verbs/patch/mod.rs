@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::catalog::Resource;
 use crate::front::negotiate;
-use crate::object::{Object, json_type};
+use crate::object::{self, Object, json_type};
 use crate::protobuf::schema::{self, Message};
 use crate::status::{Result, Status};
 
@@ -17,6 +17,8 @@ const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const MAX_OPERATIONS: usize = 10_000;
+/// What a JSON patch may copy, in bytes.
+const MAX_COPIED: usize = 3 * 1024 * 1024;
 
 /// A parsed patch.
 pub(crate) struct Patch {
@@ -96,7 +98,10 @@ impl Patch {
                 }
             }
             Kind::Json(patch) => {
+                let mut copied = 0;
                 for operation in &patch.0 {
+                    copied += copy_size(operation, &object);
+                    check_copied(copied)?;
                     let operation = lenient(operation, &object);
                     json_patch::patch(&mut object, &[operation]).map_err(|e| inapplicable(&e))?;
                 }
@@ -104,6 +109,23 @@ impl Patch {
         }
         Ok(object)
     }
+}
+
+/// How many bytes an operation adds by copying.
+fn copy_size(operation: &PatchOperation, object: &Value) -> usize {
+    let PatchOperation::Copy(copy) = operation else {
+        return 0;
+    };
+    let source = object.pointer(copy.from.as_str());
+    source.map_or(0, |value| object::encode(value).len())
+}
+
+/// A few operations that copy what was copied would fill the memory.
+fn check_copied(copied: usize) -> Result<()> {
+    if copied <= MAX_COPIED {
+        return Ok(());
+    }
+    Err(inapplicable(&"it copies more than is allowed"))
 }
 
 /// A replacement of a member that is not there adds it: stricter than Kubernetes would break what works there.
@@ -215,5 +237,15 @@ mod tests {
             broken.message,
             "error decoding patch: unexpected end of JSON input"
         );
+    }
+
+    #[test]
+    fn copies_of_copies_end() {
+        let doubling: Vec<Value> = (0..40)
+            .map(|_| json!({"op": "copy", "from": "/a", "path": "/a/-"}))
+            .collect();
+        let patch = parse("queries", JSON, &json!(doubling).to_string()).unwrap();
+        let refused = patch.apply(json!({"a": ["some text"]})).unwrap_err();
+        assert_eq!(refused.code, 422);
     }
 }

@@ -270,6 +270,7 @@ pub(super) const ALL: &[Request] = &[
     patch("jsonpatch-no-path", queries!("/p1"), JSON_PATCH, r#"[{"op":"remove"}]"#),
     patch("jsonpatch-list", queries!("/p1?dryRun=All"), JSON_PATCH, r#"[{"op":"add","path":"/spec/parameters","value":[]},{"op":"add","path":"/spec/parameters/-","value":{"name":"a","value":"b"}},{"op":"copy","from":"/spec/parameters/0","path":"/spec/parameters/1"},{"op":"test","path":"/spec/parameters/1/name","value":"a"}]"#),
     patch("jsonpatch-unknown-field", queries!("/p1?fieldValidation=Warn"), JSON_PATCH, r#"[{"op":"add","path":"/spec/zz","value":1}]"#),
+    patch("jsonpatch-copies", queries!("/p1"), JSON_PATCH, r#"[{"op":"add","path":"/spec/parameters","value":[{"name":"a","value":"b"}]}{copies}]"#),
     patch("jsonpatch-empty", queries!("/p1"), JSON_PATCH, "[]"),
     patch("jsonpatch-slash-escape", queries!("/p1?dryRun=All"), JSON_PATCH, r#"[{"op":"add","path":"/metadata/annotations","value":{}},{"op":"add","path":"/metadata/annotations/a.example~1b","value":"c"}]"#),
     // Odd deletions.

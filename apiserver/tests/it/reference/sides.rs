@@ -220,10 +220,13 @@ impl Side {
         sent.body(body).send().await.unwrap()
     }
 
-    /// `{version:NAME}` is a Query's version, `{page}` the last list's `continue`, `{huge}` more than is read.
+    /// `{version:NAME}` is a Query's version, `{page}` the last list's `continue`, `{huge}` more than is read,
+    /// `{copies}` operations that each double a list.
     async fn filled(&self, text: &str) -> String {
         let text = text.replace("{page}", &self.page);
         let text = text.replace("{huge}", &"x".repeat(3 * 1024 * 1024 + 1));
+        let copy = r#",{"op":"copy","from":"/spec/parameters","path":"/spec/parameters/-"}"#;
+        let text = text.replace("{copies}", &copy.repeat(24));
         let Some((before, rest)) = text.split_once("{version:") else {
             return text;
         };
