@@ -1,4 +1,4 @@
-//! The direction of dependencies between our crates.
+//! The direction of dependencies between our crates, and the files that the pages name.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -91,4 +91,50 @@ fn sql_and_io_stay_where_they_belong() {
             );
         }
     }
+}
+
+/// Pages go stale by the files that they name.
+#[test]
+fn the_pages_name_files_that_are_there() {
+    const TOP: [&str; 10] = [
+        "apiserver/",
+        "cli/",
+        "deploy/",
+        "dispatcher/",
+        "docs/",
+        "examples/",
+        "grafana/",
+        "loadtest/",
+        "schema/",
+        "worker/",
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = std::fs::read_dir(root.join("docs")).unwrap();
+    let pages = docs.map(|entry| entry.unwrap().path());
+    let mut named = 0;
+    for page in pages.chain([root.join("README.md"), root.join("grafana/README.md")]) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let quoted = text.split('`').skip(1).step_by(2);
+        let linked = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next());
+        let folder = page.parent().unwrap();
+        for path in quoted.filter(|path| TOP.iter().any(|top| path.starts_with(top))) {
+            let is_path = path
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+            assert!(
+                !is_path || root.join(path).exists(),
+                "{}: {path}",
+                page.display()
+            );
+            named += usize::from(is_path);
+        }
+        for path in linked.filter(|path| !path.is_empty() && !path.contains(':')) {
+            assert!(folder.join(path).exists(), "{}: {path}", page.display());
+            named += 1;
+        }
+    }
+    assert!(named > 40, "{named}");
 }
