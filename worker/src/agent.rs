@@ -8,7 +8,7 @@ use crate::failure::{Failure, Halt};
 use crate::output_schema::OutputSchema;
 use crate::prompt;
 use crate::provider::{Caller, Finish, Message, Reply, Request, ToolCall};
-use crate::run::Scene;
+use crate::scene::Scene;
 use crate::steps::{request_hash, unreadable};
 use crate::tool::{self, ToolResult};
 

@@ -33,6 +33,7 @@ mod report;
 mod retry;
 mod run;
 mod runs;
+mod scene;
 mod secrets;
 mod slots;
 mod steps;

@@ -5,7 +5,7 @@ use ark_plan::{AgentPlan, Class, Parameter};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::run::Scene;
+use crate::scene::Scene;
 
 /// The Query's input: a template when the Query has parameters, else verbatim.
 pub(crate) async fn input(

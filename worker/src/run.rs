@@ -15,13 +15,11 @@ use crate::failure::{Failure, Halt};
 use crate::finish::Ending;
 use crate::gate::Gate;
 use crate::process::Process;
-use crate::provider::Models;
 use crate::retry::{self, Attempt, Verdict};
 use crate::runs::{Handle, Stop};
-use crate::secrets::Secrets;
+use crate::scene::Scene;
 use crate::slots::Slot;
 use crate::steps::Journal;
-use crate::tool::Tools;
 use crate::trace;
 
 /// A claimed run with everything that it needs.
@@ -34,21 +32,6 @@ pub(crate) struct Job {
     pub(crate) deadline: Instant,
     pub(crate) handle: Arc<Handle>,
     pub(crate) slot: Slot,
-}
-
-/// What the parts of one run share.
-pub(crate) struct Scene<'r> {
-    /// `UID/ROUND`.
-    pub(crate) id: &'r str,
-    pub(crate) attempt: i32,
-    /// W3C traceparent of the Query.
-    pub(crate) trace: Option<&'r str>,
-    pub(crate) input: &'r Input,
-    pub(crate) journal: &'r Journal<'r>,
-    pub(crate) gate: &'r Gate,
-    pub(crate) models: &'r Models,
-    pub(crate) tools: &'r Tools,
-    pub(crate) secrets: &'r Secrets,
 }
 
 /// Runs `job` and hands its ending to the finisher.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::prompt;
-use crate::run::Scene;
+use crate::scene::Scene;
 
 /// Reads the arguments as the model wrote them; nothing at all is an empty object.
 pub(super) fn parse(text: &str) -> Result<Map<String, Value>, String> {

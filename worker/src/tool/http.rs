@@ -14,7 +14,7 @@ use super::arguments::fill_placeholders;
 use crate::failure::Failure;
 use crate::headers;
 use crate::prompt;
-use crate::run::Scene;
+use crate::scene::Scene;
 use crate::trace;
 
 const MAX_BODY_BYTES: usize = 10_000_000;

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use crate::failure::Halt;
 use crate::metrics::Metrics;
-use crate::run::Scene;
+use crate::scene::Scene;
 use crate::steps::{request_hash, unreadable};
 use crate::trace;
 
