@@ -32,6 +32,26 @@ pub struct TestDatabase {
     pub url: String,
 }
 
+impl TestDatabase {
+    /// Enters a step of some other run for a Query: what a worker finds that lost its lease, or an answer. `kind`: as in
+    /// the table; an unknown one is what a newer program writes.
+    pub async fn insert_step(&self, query: &str, path: &str, kind: i16) {
+        let inserted = sqlx::query(
+            "insert into queue.steps (execution, path, kind, run_token, request_hash, body, usage)
+             select id, $2, $3, gen_random_uuid(), $4, '{}', $5 from queue.executions where name = $1",
+        )
+        .bind(query)
+        .bind(path)
+        .bind(kind)
+        .bind([0u8; 32].as_slice())
+        .bind(serde_json::to_value(ark_plan::Usage::default()).expect("usage is plain data"))
+        .execute(&self.store.pool)
+        .await
+        .expect("a step can be entered");
+        assert_eq!(inserted.rows_affected(), 1, "one Query is called {query}");
+    }
+}
+
 /// Makes a database with all migrations.
 pub async fn database() -> TestDatabase {
     let cluster = CLUSTER.get_or_init(start).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ark_loadtest::provider::{self, Line};
 use ark_plan::{AgentPlan, Input, Limits, ModelPlan, Plan, Source, Target, ToolCall, ToolPlan};
-use ark_store::testing::database;
+use ark_store::testing::{TestDatabase, database};
 use ark_store::{NewExecution, NewPlan, Store};
 use ark_worker::{Config, Metrics, ProviderMode, Timeouts};
 use prometheus_client::registry::Registry;
@@ -26,6 +26,7 @@ pub(crate) struct Bench {
     log: PathBuf,
     _folder: tempfile::TempDir,
     pub(crate) url: String,
+    pub(crate) database: TestDatabase,
 }
 
 /// A worker in this runtime.
@@ -59,7 +60,8 @@ impl Bench {
             provider: provider::start(config).await.unwrap(),
             log,
             _folder: folder,
-            url: database.url,
+            url: database.url.clone(),
+            database,
         }
     }
 

@@ -2,32 +2,12 @@
 
 use std::time::Duration;
 
-use ark_plan::Usage;
 use ark_store::Retry;
-use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::bench::{Bench, content, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Enters a step of an unknown run for the Query.
-async fn insert_step(bench: &Bench, query: &str, kind: i16) {
-    let mut connection = PgConnection::connect(&bench.url).await.unwrap();
-    let inserted = sqlx::query(
-        "insert into queue.steps (execution, path, kind, run_token, request_hash, body, usage)
-         select id, 'turn.1', $2, $3, $4, '{}', $5 from queue.executions where name = $1",
-    )
-    .bind(query)
-    .bind(kind)
-    .bind(Uuid::new_v4())
-    .bind(vec![0u8; 32])
-    .bind(serde_json::to_value(Usage::default()).unwrap())
-    .execute(&mut connection)
-    .await
-    .unwrap();
-    assert_eq!(inserted.rows_affected(), 1);
-}
 
 #[tokio::test]
 async fn a_run_whose_step_finds_another_in_its_place_goes_on_from_that() {
@@ -37,7 +17,7 @@ async fn a_run_whose_step_finds_another_in_its_place_goes_on_from_that() {
         .ask("q", bench.agent(Vec::new()), "hello", MINUTE)
         .await;
     until(async || bench.store.totals().await.unwrap().running == 1).await;
-    insert_step(&bench, "q", 1).await;
+    bench.database.insert_step("q", "turn.1", 1).await;
     let status = bench.kubernetes.ended("q").await;
     worker.stop().await;
     assert_eq!(content(&status), bench.expected("hello"), "{status}");
@@ -73,7 +53,7 @@ async fn a_past_that_cannot_be_read_harms_only_its_own_run() {
     };
     let again: Vec<_> = claimed.runs.iter().map(again).collect();
     assert_eq!(again.len(), 2);
-    insert_step(&bench, "bad", 9).await;
+    bench.database.insert_step("bad", "turn.1", 9).await;
     bench.store.retry_later(&again).await.unwrap();
     let worker = bench.worker(4);
     let (good, bad) = (
