@@ -1,5 +1,7 @@
 //! The same line on a real Kubernetes server that has our CRDs and nothing else.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -44,21 +46,30 @@ async fn reference_server(folder: &Path) -> Option<(Child, PathBuf)> {
         .await
         .unwrap();
     assert!(built.success(), "the reference server is built");
-    let dir = folder.join("reference");
-    let port = free_ports();
-    let log = std::fs::File::create(folder.join("reference.log")).unwrap();
-    let server = Command::new(&binary)
+    // Somebody else may take one of its ports before it does.
+    for attempt in 0..5 {
+        let dir = folder.join(format!("reference-{attempt}"));
+        if let Some(server) = start_reference(&binary, &dir).await {
+            return Some((server, dir.join("kubeconfig-reference")));
+        }
+    }
+    panic!("the reference server does not start")
+}
+
+/// The server when it answers; `None` if it ends before.
+async fn start_reference(binary: &Path, dir: &Path) -> Option<Child> {
+    let mut server = Command::new(binary)
         .arg("--dir")
-        .arg(&dir)
-        .args(["--crds=", "--port", &port.to_string()])
+        .arg(dir)
+        .args(["--crds=", "--port", &free_ports().to_string()])
         .kill_on_drop(true)
         .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let kubeconfig = dir.join("kubeconfig-reference");
-    let ready = tokio::time::timeout(Duration::from_secs(120), async {
+    let answers = async {
         loop {
             let asked = kubectl(&kubeconfig)
                 .args(["get", "--raw", "/apis"])
@@ -70,15 +81,22 @@ async fn reference_server(folder: &Path) -> Option<(Child, PathBuf)> {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-    });
-    ready.await.expect("the reference server answers");
-    Some((server, kubeconfig))
+    };
+    tokio::select! {
+        _ = server.wait() => None,
+        answered = tokio::time::timeout(Duration::from_secs(120), answers) => {
+            answered.expect("the reference server answers");
+            Some(server)
+        }
+    }
 }
 
-/// Four ports in a row of which the first is free; the server takes all four.
+/// The first of four free ports in a row, below those that the system gives to everybody who asks for any.
 fn free_ports() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().min(65_000)
+    let start = u16::try_from(RandomState::new().build_hasher().finish() % 10_000).unwrap();
+    (20_000 + start..32_000)
+        .find(|port| (*port..port + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()))
+        .expect("four free ports")
 }
 
 fn kubectl(kubeconfig: &Path) -> Command {
