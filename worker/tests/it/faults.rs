@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -226,9 +227,9 @@ async fn a_provider_that_is_not_there_or_hangs_up_is_asked_again() {
     let subscriber = tracing_subscriber::registry().with(classes.clone());
     let _guard = tracing::subscriber::set_default(subscriber);
     let hangs_up = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addresses = [&hangs_up, &gone].map(|listener| listener.local_addr().unwrap());
-    drop(gone);
+    // Nobody listens there, and nobody is given it who asks for any port.
+    let gone = SocketAddr::from(([127, 0, 0, 1], 1));
+    let addresses = [hangs_up.local_addr().unwrap(), gone];
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
     tokio::spawn(async move {
@@ -238,7 +239,11 @@ async fn a_provider_that_is_not_there_or_hangs_up_is_asked_again() {
     });
     let worker = bench.worker(4);
     let names = ["hangs-up", "gone"];
-    let causes = ["the connection broke", "connection refused; check baseUrl"];
+    // How the end of a connection looks depends on whether the request was read before.
+    let causes = [
+        ["the connection broke", "connection reset"],
+        ["connection refused; check baseUrl"; 2],
+    ];
     let mut said = Vec::new();
     for (name, address) in names.into_iter().zip(&addresses) {
         let mut model = bench.model();
@@ -255,9 +260,12 @@ async fn a_provider_that_is_not_there_or_hangs_up_is_asked_again() {
         said.push(status["conditions"][0]["message"].to_string());
     }
     worker.stop().await;
-    for ((address, said), cause) in addresses.iter().zip(said).zip(causes) {
-        let sentence = format!("Transport: Model default/m at http://{address}: {cause}");
-        assert!(said.contains(&sentence), "{said}");
+    for ((address, said), causes) in addresses.iter().zip(said).zip(causes) {
+        let model = format!("Transport: Model default/m at http://{address}: ");
+        let is_told = causes
+            .iter()
+            .any(|cause| said.contains(&format!("{model}{cause}")));
+        assert!(is_told, "{said}");
     }
     assert!(connections.load(Ordering::Relaxed) > 1);
 }
